@@ -1,0 +1,129 @@
+"""What can go wrong, and what the caller is told about it.
+
+Owns the exception tree and the one table from exception to RFC 9457 problem. It never carries text from outside
+(an upstream's message, a header, a body) into a problem: every word of an answer stands in this file.
+"""
+
+from typing import NamedTuple
+
+TYPE_PREFIX = "urn:gatehouse:problem:"
+
+# How long a client should wait before it tries again. A store or queue that failed is usually back within seconds; a
+# configuration waits for a person.
+RETRY_SOON_SECONDS = 5
+RETRY_LATER_SECONDS = 60
+
+
+class GatehouseError(Exception):
+    """Base of everything that Gatehouse raises on purpose. Its text is for logs and never quotes input."""
+
+
+class RequestError(GatehouseError):
+    """The request itself is at fault."""
+
+
+class BodyTooLarge(RequestError):
+    """The body exceeds the size that any route takes."""
+
+
+class CallerNotIdentified(RequestError):
+    """The verified token does not say who calls or until when."""
+
+
+class ServiceError(GatehouseError):
+    """The request may be fine; something on this side is not."""
+
+
+class GatewayNotConfigured(ServiceError):
+    """The gateway secret is not usable.
+
+    `field` names the offending member of the secret, `reason` says in a stable word what is wrong with it.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"GatewaySecret: {field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class SecretUnavailable(ServiceError):
+    """A secret could not be read. `reason` is an error code, never a message."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"secret unavailable: {reason}")
+        self.reason = reason
+
+
+class ConnectionsUnavailable(ServiceError):
+    """The connections table could not be read or holds what it must not. `reason` is a code, never a message."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"connections unavailable: {reason}")
+        self.reason = reason
+
+
+class Problem(NamedTuple):
+    """One row of the problem table."""
+
+    code: str  # stable, upper snake case: what programs decide on
+    status: int
+    title: str
+    detail: str
+    retry_after_seconds: int | None = None
+
+
+INTERNAL_ERROR = Problem(
+    "INTERNAL_ERROR", 500, "Internal error", "Something unexpected happened. It was logged under the request_id."
+)
+
+# The order does not matter: the class of the exception, then its bases, are looked up.
+PROBLEMS: dict[type[GatehouseError], Problem] = {
+    BodyTooLarge: Problem("BODY_TOO_LARGE", 413, "Body too large", "The request body exceeds 256 KiB."),
+    CallerNotIdentified: Problem(
+        "CALLER_NOT_IDENTIFIED",
+        401,
+        "Caller not identified",
+        "The token must carry iss, sub and exp.",
+    ),
+    GatewayNotConfigured: Problem(
+        "GATEWAY_NOT_CONFIGURED",
+        503,
+        "Gateway not configured",
+        "The operator has not completed the gateway's configuration. The log names the field.",
+        RETRY_LATER_SECONDS,
+    ),
+    SecretUnavailable: Problem(
+        "SECRET_UNAVAILABLE",
+        503,
+        "Secret unavailable",
+        "A secret that this request needs cannot be read at the moment.",
+        RETRY_SOON_SECONDS,
+    ),
+    ConnectionsUnavailable: Problem(
+        "CONNECTIONS_UNAVAILABLE",
+        503,
+        "Connections unavailable",
+        "The store of connected users cannot be read at the moment.",
+        RETRY_SOON_SECONDS,
+    ),
+}
+
+
+def problem_for(error: Exception) -> Problem:
+    """Return the problem that an exception is answered with; `INTERNAL_ERROR` for anything that has no row."""
+    for cls in type(error).__mro__:
+        if cls in PROBLEMS:
+            return PROBLEMS[cls]
+    return INTERNAL_ERROR
+
+
+def problem_document(problem: Problem, request_id: str) -> dict[str, object]:
+    """Return the members of an `application/problem+json` document (RFC 9457, with `code` and `request_id`)."""
+    return {
+        "type": TYPE_PREFIX + problem.code.lower().replace("_", "-"),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+    }

@@ -1,0 +1,182 @@
+"""Reading secrets from Secrets Manager.
+
+Owns the value type that does not print itself, the two ways of reading (the AWS Parameters and Secrets Lambda Extension
+where it is attached, boto3 otherwise) and the short cache. It never writes a secret and never logs one.
+"""
+
+import hmac
+import http.client
+import json
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn, Protocol
+from urllib.parse import quote
+
+from gatehouse.problems import SecretUnavailable
+
+log = logging.getLogger(__name__)
+
+# With the extension's own 180 seconds (SECRETS_MANAGER_TTL in the template), a rotated secret is used within 4 minutes.
+CACHE_SECONDS = 60
+
+EXTENSION_HOST = "localhost"
+EXTENSION_TIMEOUT_SECONDS = 2.0
+OK = 200
+
+
+class Secret:
+    """A text that must not be seen. It prints as `***`, compares in constant time, and cannot be pickled or hashed."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text itself. Called where it is needed, and the result is not kept."""
+        return self._value
+
+    def reveal_bytes(self) -> bytes:
+        """Return the text as UTF-8, as HMAC keys are used."""
+        return self._value.encode("utf-8", "surrogatepass")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would be a trace of the value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+class SecretReader(Protocol):
+    """Reads the current text of a secret."""
+
+    def read(self, secret_id: str) -> Secret:
+        """Return the text of the version labelled AWSCURRENT.
+
+        Raises `SecretUnavailable` when it cannot be had, for whatever reason.
+        """
+        ...
+
+
+class Extension(NamedTuple):
+    """Where the AWS Parameters and Secrets Lambda Extension listens, and what authenticates the function to it."""
+
+    port: int
+    session_token: Secret  # AWS_SESSION_TOKEN
+
+
+class ExtensionReader:
+    """Reads through the Lambda extension, a process beside the function that answers on loopback.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
+    """
+
+    def __init__(
+        self,
+        extension: Extension,
+        connect: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection,
+    ) -> None:
+        self._extension = extension
+        self._connect = connect
+
+    def read(self, secret_id: str) -> Secret:
+        """See `SecretReader.read`."""
+        connection = self._connect(EXTENSION_HOST, self._extension.port, timeout=EXTENSION_TIMEOUT_SECONDS)
+        try:
+            connection.request(
+                "GET",
+                "/secretsmanager/get?secretId=" + quote(secret_id, safe=""),
+                headers={"X-Aws-Parameters-Secrets-Token": self._extension.session_token.reveal()},
+            )
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            raise SecretUnavailable("extension_unreachable") from None
+        finally:
+            connection.close()
+        if response.status != OK:
+            raise SecretUnavailable(f"extension_status_{response.status}")
+        try:
+            value = json.loads(body)["SecretString"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise SecretUnavailable("extension_answer") from None
+        if not isinstance(value, str):
+            raise SecretUnavailable("no_text")
+        return Secret(value)
+
+
+class SecretsManagerReader:
+    """Reads from Secrets Manager with boto3, which is imported at the first read."""
+
+    def read(self, secret_id: str) -> Secret:
+        """See `SecretReader.read`."""
+        from gatehouse import aws  # noqa: PLC0415 - boto3 costs more than all the rest: only where it is needed
+
+        try:
+            answer = aws.secretsmanager().get_secret_value(SecretId=secret_id)
+        except aws.ERRORS as error:
+            raise SecretUnavailable(aws.error_code(error)) from None
+        if "SecretString" not in answer:
+            raise SecretUnavailable("no_text")
+        return Secret(answer["SecretString"])
+
+
+class FallbackReader:
+    """Reads from `first`, and from `second` when that fails: the extension is a convenience, not a dependency."""
+
+    def __init__(self, first: SecretReader, second: SecretReader) -> None:
+        self._first = first
+        self._second = second
+
+    def read(self, secret_id: str) -> Secret:
+        """See `SecretReader.read`."""
+        try:
+            return self._first.read(secret_id)
+        except SecretUnavailable as error:
+            log.warning("secret.extension_failed", extra={"reason": error.reason})
+            return self._second.read(secret_id)
+
+
+def secret_reader(extension: Extension | None) -> SecretReader:
+    """Return the reader through `extension` with boto3 behind it, or boto3 alone where no extension is attached."""
+    if extension is None:
+        return SecretsManagerReader()
+    return FallbackReader(ExtensionReader(extension), SecretsManagerReader())
+
+
+class CachedSecret[T]:
+    """A secret's parsed value, read again when it is older than `CACHE_SECONDS`.
+
+    What could not be read or parsed is not kept.
+    """
+
+    def __init__(
+        self, reader: SecretReader, secret_id: str, parse: Callable[[Secret], T], clock: Callable[[], float]
+    ) -> None:
+        """`clock` returns seconds of wall time: while Lambda freezes a process, a monotonic clock may stand still."""
+        self._reader = reader
+        self._secret_id = secret_id
+        self._parse = parse
+        self._clock = clock
+        self._kept: tuple[float, T] | None = None
+
+    def get(self) -> T:
+        """Return the parsed value. Raises `SecretUnavailable`, and what `parse` raises."""
+        now = self._clock()
+        if self._kept is not None and 0 <= now - self._kept[0] < CACHE_SECONDS:
+            return self._kept[1]
+        try:
+            text = self._reader.read(self._secret_id)
+        except SecretUnavailable as error:
+            log.error("secret.unavailable", extra={"secret": self._secret_id, "reason": error.reason})  # noqa: TRY400
+            raise
+        value = self._parse(text)
+        self._kept = (now, value)
+        return value

@@ -1,0 +1,91 @@
+"""The environment that the template gives to a function, read once into immutable settings.
+
+Owns the names and bounds of the environment variables. It reports everything that is missing or wrong at once, and
+never says a value: some of them are secrets.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+from gatehouse.problems import ServiceError
+from gatehouse.secrets import Extension, Secret
+
+log = logging.getLogger(__name__)
+
+ONE_DAY_SECONDS = 24 * 60 * 60
+DEFAULT_EXTENSION_PORT = 2773
+MAX_PORT = 65535
+
+
+class SettingsInvalid(ServiceError):
+    """The environment is not what the template should have made it. `faults` names each variable and what is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Environment:
+    """Reads typed variables and remembers every fault until `check`."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._faults: list[str] = []
+
+    def text(self, name: str) -> str:
+        """Return a text that must not be empty."""
+        value = self._variables.get(name, "")
+        if not value:
+            self._faults.append(f"{name} is missing")
+        return value
+
+    def integer(self, name: str, *, low: int, high: int, default: int | None = None) -> int:
+        """Return a whole number between `low` and `high`, both included."""
+        text = self._variables.get(name, "")
+        if not text and default is not None:
+            return default
+        if not (text.isascii() and text.isdecimal()) or not low <= int(text[:20]) <= high:
+            self._faults.append(f"{name} is not a whole number from {low} to {high}")
+            return low
+        return int(text)
+
+    def choice(self, name: str, yes: str, no: str) -> bool:
+        """Return whether the variable is `yes`; it must be `yes` or `no`."""
+        value = self._variables.get(name)
+        if value not in (yes, no):
+            self._faults.append(f"{name} is neither {yes} nor {no}")
+        return value == yes
+
+    def check(self) -> None:
+        """Log and raise `SettingsInvalid` with all faults found so far, if there are any."""
+        if self._faults:
+            log.error("settings.invalid", extra={"faults": self._faults})
+            raise SettingsInvalid(self._faults)
+
+
+class SessionTokenSettings(NamedTuple):
+    """What both token functions need."""
+
+    gateway_secret_arn: str
+    lifetime_seconds: int
+    allow_short_secrets: bool
+    extension: Extension | None  # None: secrets are read with boto3
+
+    @classmethod
+    def read(cls, env: Environment) -> Self:
+        """Read the variables. Faults are reported by `env.check`, which the caller calls after the last variable."""
+        return cls(
+            gateway_secret_arn=env.text("GATEWAY_SECRET_ARN"),
+            lifetime_seconds=env.integer("TOKEN_LIFETIME_SECONDS", low=1, high=ONE_DAY_SECONDS),
+            allow_short_secrets=env.choice("ALLOW_SHORT_SECRETS", "true", "false"),
+            extension=_read_extension(env),
+        )
+
+
+def _read_extension(env: Environment) -> Extension | None:
+    if not env.choice("SECRETS_EXTENSION", "on", "off"):
+        return None
+    # The extension's own variable, where an operator has moved its port.
+    port = env.integer("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", low=1, high=MAX_PORT, default=DEFAULT_EXTENSION_PORT)
+    return Extension(port, Secret(env.text("AWS_SESSION_TOKEN")))

@@ -1,0 +1,42 @@
+"""In-memory stand-ins. Each runs through the same contract suite as the adapter it stands for."""
+
+from gatehouse.caller import User
+from gatehouse.problems import ConnectionsUnavailable, SecretUnavailable
+from gatehouse.secrets import Secret
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeSecrets:
+    """Secrets in memory."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.reads = 0
+
+    def read(self, secret_id: str) -> Secret:
+        self.reads += 1
+        if secret_id not in self.texts:
+            raise SecretUnavailable("ResourceNotFoundException")
+        return Secret(self.texts[secret_id])
+
+
+class FakeConnections:
+    """Connections in memory."""
+
+    def __init__(self) -> None:
+        self.entries: dict[User, str] = {}
+
+    def smallcase_auth_id(self, user: User) -> str | None:
+        entry = self.entries.get(user)
+        if entry == "":
+            raise ConnectionsUnavailable("entry_without_smallcase_auth_id")
+        return entry

@@ -1,0 +1,42 @@
+from typing import Any
+
+import pytest
+from gatehouse.caller import User, identify
+from gatehouse.problems import CallerNotIdentified
+
+CLAIMS: dict[str, Any] = {"iss": "https://auth.example.com", "sub": "asha", "exp": "1795322568"}
+
+
+def test_a_user_is_issuer_and_subject() -> None:
+    assert identify({**CLAIMS, "email": "ignored"}) == User("https://auth.example.com", "asha")
+
+
+@pytest.mark.parametrize("exp", ["1795322568", "1.795322568E9", 1795322568, 1795322568.5])
+def test_an_expiry_is_a_number_or_a_number_as_text(exp: object) -> None:
+    assert identify({**CLAIMS, "exp": exp}).subject == "asha"
+
+
+@pytest.mark.parametrize("claim", ["iss", "sub", "exp"])
+@pytest.mark.parametrize("value", [None, "", " ", [], {}, True, ["1"]])
+def test_a_token_without_issuer_subject_or_expiry_names_nobody(claim: str, value: object) -> None:
+    with pytest.raises(CallerNotIdentified):
+        identify({**CLAIMS, claim: value})
+    with pytest.raises(CallerNotIdentified):
+        identify({name: kept for name, kept in CLAIMS.items() if name != claim})
+
+
+@pytest.mark.parametrize("exp", ["never", "nan", "inf", "-inf", float("nan"), float("inf"), 10**400, "1" * 5000])
+def test_an_expiry_that_is_no_point_in_time_names_nobody(exp: object) -> None:
+    with pytest.raises(CallerNotIdentified):
+        identify({**CLAIMS, "exp": exp})
+
+
+@pytest.mark.parametrize("sub", ["x" * 2001, "\ud800"])
+def test_a_subject_that_cannot_be_a_key_names_nobody(sub: str) -> None:
+    with pytest.raises(CallerNotIdentified):
+        identify({**CLAIMS, "sub": sub})
+
+
+def test_a_number_is_no_subject() -> None:
+    with pytest.raises(CallerNotIdentified):
+        identify({**CLAIMS, "sub": 7})
