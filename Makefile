@@ -37,7 +37,7 @@ test: tools ## Run all tests, end to end included, with the coverage gate
 check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed ## Run the fast checks: format, lint, types, layers, template
 	@echo "· ruff"; .venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@echo "· mypy"; .venv/bin/mypy
-	@echo "· import-linter"; .venv/bin/lint-imports
+	@echo "· import-linter"; PYTHONPATH=layers/gatehouse:. .venv/bin/lint-imports
 	@echo "· cfn-lint"; .venv/bin/cfn-lint
 	@echo "· sam validate"; $(SAM) validate --lint --region us-east-1
 	@echo "· checkov"; .tools/checkov/bin/checkov --config-file .checkov.yaml

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from gatehouse.caller import User
 from gatehouse.connections import Connections, ConnectionsTable, user_key
 from gatehouse.problems import ConnectionsUnavailable
-from moto import mock_aws
-
 from tests.support.fakes import FakeConnections
 
 ASHA = User("https://auth.example.com", "asha")

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import boto3
 import pytest
-from gatehouse.problems import SecretUnavailable
-from gatehouse.secrets import SecretReader, SecretsManagerReader
 from moto import mock_aws
 
+from gatehouse.problems import SecretUnavailable
+from gatehouse.secrets import SecretReader, SecretsManagerReader
 from tests.support.fakes import FakeSecrets
 
 

@@ -1,10 +1,10 @@
 import json
 from typing import Any
 
-from gatehouse.http import Answer, Request, respond
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatehouse.http import Answer, Request, respond
 from tests.support.events import event, user_event
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[]))
@@ -41,7 +41,7 @@ def test_an_event_with_any_member_replaced_is_answered(path: tuple[str, ...], an
 
 
 @given(st.text(st.characters(exclude_categories=[])), st.booleans())
-def test_a_body_that_nobody_asked_for_changes_nothing(body: str, encoded: bool) -> None:  # noqa: FBT001
+def test_a_body_that_nobody_asked_for_changes_nothing(body: str, encoded: bool) -> None:
     plain = respond(event("issue_guest_token"), fine)
     assert respond(event("issue_guest_token", body=body, isBase64Encoded=encoded), fine) == plain
     assert json.loads(str(plain["body"])) == {"claims": 0}

@@ -8,10 +8,10 @@ from typing import Any
 
 import jwt
 import pytest
-from gatehouse.caller import User
 
 from functions.issue_guest_token import app as guest_app
 from functions.issue_user_token import app as user_app
+from gatehouse.caller import User
 from tests.support.account import Account, account
 from tests.support.events import ISSUER, event, gateway_secret, user_event
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import boto3
 import pytest
-from gatehouse.caller import User
-from gatehouse.connections import user_key
 from moto import mock_aws
 
+from gatehouse.caller import User
+from gatehouse.connections import user_key
 from tests.support.events import gateway_secret
 from tests.support.fakes import Clock
 

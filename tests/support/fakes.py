@@ -2,7 +2,7 @@
 
 from gatehouse.caller import User
 from gatehouse.problems import ConnectionsUnavailable, SecretUnavailable
-from gatehouse.secrets import Secret
+from gatehouse.secret_value import Secret
 
 
 class Clock:

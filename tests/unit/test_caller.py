@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from gatehouse.caller import User, identify
 from gatehouse.problems import CallerNotIdentified
 

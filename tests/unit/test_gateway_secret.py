@@ -1,10 +1,10 @@
 import json
 
 import pytest
+
 from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
 from gatehouse.problems import GatewayNotConfigured
-from gatehouse.secrets import Secret
-
+from gatehouse.secret_value import Secret
 from tests.support.events import GATEWAY_SECRET, gateway_secret
 
 KEY = "another-key-0123456789-0123456789-ok"

@@ -4,9 +4,9 @@ import logging
 from typing import Any
 
 import pytest
+
 from gatehouse.http import MAX_BODY_BYTES, Answer, Request, parse_request, respond
 from gatehouse.problems import CallerNotIdentified, GatewayNotConfigured
-
 from tests.support.events import event, user_event
 
 CALL = event("issue_guest_token")
@@ -50,12 +50,12 @@ def test_claims_are_the_authorizers() -> None:
         (base64.b64encode(bytes(1000)).decode(), True, 1000),
     ],
 )
-def test_a_body_is_measured_as_it_was_sent(raw: str, encoded: bool, size: int) -> None:  # noqa: FBT001
+def test_a_body_is_measured_as_it_was_sent(raw: str, encoded: bool, size: int) -> None:
     assert Request("", {}, raw, encoded).body_size() == size
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(encoded: bool) -> None:  # noqa: FBT001
+def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(encoded: bool) -> None:
     for size, status in ((MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)):
         raw = base64.b64encode(bytes(size)).decode() if encoded else "x" * size
         assert respond({**CALL, "body": raw, "isBase64Encoded": encoded}, fine)["statusCode"] == status

@@ -1,7 +1,10 @@
 """The simulator's rules about tokens, limits, faults and its log: no sockets, and a clock that moves when told."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,12 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.http_router import Request, Response
+from local.integration_api import faults
 from local.integration_api.authority import Authority, Refusal, expires_at_text
-from local.integration_api.credentials import bearer_token, presented_credentials, presented_refresh_token
-from local.integration_api.faults import TARGETS, ArmedFaults, Fault, FaultName, parse_fault
+from local.integration_api.credentials import (
+    bearer_token,
+    credentials_in,
+    presented_credentials,
+    presented_refresh_token,
+)
+from local.integration_api.faults import TARGETS, WITHOUT_EFFECT, ArmedFaults, Fault, FaultName, parse_fault
 from local.integration_api.journal import Journal
 from local.integration_api.rate_limit import RateLimit
 from local.integration_api.settings import Credentials, InvalidControlError, Settings
+from local.integration_api.simulator import Simulator
+from local.integration_api.spoiling import sending
 
 RIGHT = Credentials("key-1", "secret-1")
 HOUR = 3_600
@@ -23,6 +35,7 @@ DAY = 24 * HOUR
 START = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC).timestamp()
 JSON_TYPE = {"content-type": "application/json"}
 SIGNING_KEY = b"k" * 32
+FAULT_EXTRAS = ["bytes", "location", "seconds", "code", "retry_after", "field", "value"]
 
 
 @dataclass(slots=True)
@@ -215,6 +228,12 @@ def test_an_access_token_ends_after_an_hour_and_is_then_called_expired(authority
     assert refused(error) == (401, "TOKEN_EXPIRED")
 
 
+def test_only_the_clock_it_was_given_counts(authority: Authority, clock: Clock) -> None:
+    clock.now = datetime(2150, 1, 1, tzinfo=UTC).timestamp()
+    access, _ = tokens(authority.authenticate(RIGHT))
+    authority.check_access(access)
+
+
 @pytest.mark.parametrize("algorithm", ["HS256", "none"])
 def test_an_access_token_of_another_maker_is_not_valid(authority: Authority, algorithm: str) -> None:
     key = "" if algorithm == "none" else "x" * 32
@@ -299,7 +318,8 @@ HEADERS = {"api-key": "k", "api-secret": "s"}
 
 @pytest.mark.parametrize(("headers", "body", "way"), [(JSON_TYPE, BODY, "body"), (HEADERS, b"", "headers")])
 def test_credentials_come_in_the_body_or_in_headers(headers: dict[str, str], body: bytes, way: str) -> None:
-    assert presented_credentials(headers, body, Settings(RIGHT)) == (Credentials("k", "s"), way)
+    assert presented_credentials(headers, body, Settings(RIGHT)) == Credentials("k", "s")
+    assert credentials_in(headers, body) == way
 
 
 @pytest.mark.parametrize(
@@ -319,6 +339,7 @@ def test_credentials_come_in_the_body_or_in_headers(headers: dict[str, str], bod
         (JSON_TYPE, b"\xff", 400),
         (JSON_TYPE, b"[" * 100_000, 400),
         (JSON_TYPE, b"[]", 400),
+        (JSON_TYPE, b"NaN", 400),
         (JSON_TYPE, b'{"api_key": "k"}', 400),
         (JSON_TYPE, b'{"api_key": "k", "secret_key": 1}', 400),
         (JSON_TYPE, b'{"api_key": "k", "secret_key": ""}', 400),
@@ -391,6 +412,7 @@ def test_a_change_of_settings_is_all_or_nothing_and_names_everything_wrong_with_
         ("expires_at_format", []),
         ("expires_at_skew_seconds", float("nan")),
         ("latency_seconds", float("inf")),
+        ("latency_seconds", 10**400),
         ("credentials", {"api_key": "k"}),
         ("credentials", {"api_key": "k", "secret_key": ""}),
         ("credentials", None),
@@ -399,6 +421,27 @@ def test_a_change_of_settings_is_all_or_nothing_and_names_everything_wrong_with_
 def test_a_setting_of_the_wrong_kind_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidControlError, match=name):
         Settings(RIGHT).changed({name: value})
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+SWITCHES = [name.name for name in dataclasses.fields(Settings)]
+
+
+@given(st.dictionaries(st.sampled_from(SWITCHES) | st.text(), JSON_VALUES, max_size=4))
+def test_any_change_of_settings_is_either_made_or_refused(members: dict[str, object]) -> None:
+    with suppress(InvalidControlError):
+        changed = Settings(RIGHT).changed(members).public()
+        assert all(changed[name] == value for name, value in members.items() if name != "credentials")
+
+
+@given(st.dictionaries(st.sampled_from(["on", "times", *FAULT_EXTRAS]), JSON_VALUES), st.sampled_from(FaultName))
+def test_any_fault_is_either_armed_or_refused(members: dict[str, object], name: FaultName) -> None:
+    with suppress(InvalidControlError):
+        assert parse_fault(members | {"fault": name.value}).name is name
 
 
 def test_settings_show_neither_credential_in_any_form() -> None:
@@ -460,6 +503,11 @@ def test_what_is_armed_shows_how_often_it_will_still_hit() -> None:
     assert armed.public() == [{"fault": "status_429", "on": "any", "times": 2, "retry_after": 7}]
 
 
+def test_the_table_of_faults_says_of_each_whether_the_request_takes_effect() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (yes|no) \| .*\|$", faults.__doc__ or "", re.MULTILINE)
+    assert dict(rows) == {name.value: "no" if name in WITHOUT_EFFECT else "yes" for name in FaultName}
+
+
 @pytest.mark.parametrize("name", FaultName)
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_fault_can_be_armed_on_every_kind_of_request(name: FaultName, target: str) -> None:
@@ -490,7 +538,7 @@ def test_every_fault_can_be_armed_on_every_kind_of_request(name: FaultName, targ
 def test_a_fault_that_cannot_be_is_refused_by_the_name_of_what_is_wrong(members: dict[str, object], wrong: str) -> None:
     with pytest.raises(InvalidControlError) as error:
         parse_fault(members)
-    assert [problem.partition(":")[0] for problem in error.value.problems][0] == wrong
+    assert error.value.problems[0].partition(":")[0] == wrong
 
 
 # The log
@@ -536,3 +584,48 @@ def test_the_log_keeps_the_newest_exchanges_while_the_counts_go_on() -> None:
     assert isinstance(log, list)
     assert [log[0]["number"], log[-1]["number"], shown["exchanges_total"]] == [501, 1_500, 1_500]
     assert shown["requests"] == {"refresh": {"total": 1_500, "outcomes": {"ok": 1_500}}}
+
+
+# Answers that are late or never come
+
+
+@dataclass(slots=True)
+class RecordingWire:
+    """Remembers what is done with a connection, and what `look` sees at the moment something is sent."""
+
+    look: Callable[[], object] = lambda: None
+    pauses: list[float] = dataclasses.field(default_factory=list)
+    seen: list[object] = dataclasses.field(default_factory=list)
+
+    def send(self, data: bytes) -> None:
+        self.seen.append((self.look(), data[:15]))
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def reset(self) -> None:
+        raise AssertionError
+
+
+def test_an_exchange_with_a_late_answer_is_over_before_its_client_can_have_the_answer(clock: Clock) -> None:
+    simulator = Simulator(RIGHT, clock=clock, client_probe=lambda: connected)
+    simulator.change_settings({"latency_seconds": 2})
+    authenticate = simulator.endpoints[0]
+    answer = simulator.answer(authenticate, Request("POST", "/", headers=(("X-Target-Server", "authentication"),)))
+    assert simulator.state()["exchanges_open"] == 1
+    wire = RecordingWire(lambda: simulator.state()["exchanges_open"])
+    assert not isinstance(answer, Response)
+    answer(wire)
+    assert wire.pauses == [2]
+    assert wire.seen == [(0, b"HTTP/1.1 400 Ba")]
+
+
+def test_a_hanging_answer_ends_as_soon_as_its_client_has_left() -> None:
+    fault = parse_fault({"fault": "hang", "seconds": 3_600})
+    still_there = iter([True, True, False])
+    send = sending(fault, Response(200), lambda: next(still_there))
+    wire = RecordingWire()
+    assert send is not None
+    send(wire)
+    assert len(wire.pauses) == 2
+    assert wire.seen == []

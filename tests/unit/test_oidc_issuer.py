@@ -172,9 +172,7 @@ def test_claims_nested_as_deep_as_a_body_allows_give_an_answer() -> None:
     assert post(body)[0] in {200, 400}
 
 
-@given(
-    st.binary() | st.dictionaries(st.sampled_from(sorted(oidc._FIELDS)), st.from_type(object)).map(repr).map(str.encode)
-)
+@given(st.binary())
 def test_any_bytes_give_tokens_or_an_invalid_request(body: bytes) -> None:
     assert post(body)[0] in {200, 400}
 

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+
 from gatehouse import problems
 from gatehouse.problems import INTERNAL_ERROR, PROBLEMS, GatehouseError, Problem, problem_document, problem_for
 

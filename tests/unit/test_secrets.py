@@ -6,18 +6,18 @@ import pickle
 from typing import Any
 
 import pytest
+
 from gatehouse.problems import SecretUnavailable
+from gatehouse.secret_value import Secret
 from gatehouse.secrets import (
     CACHE_SECONDS,
     CachedSecret,
     Extension,
     ExtensionReader,
     FallbackReader,
-    Secret,
     SecretsManagerReader,
     secret_reader,
 )
-
 from tests.support.fakes import Clock, FakeSecrets
 
 VALUE = "s3cr3t-value"

@@ -3,9 +3,10 @@ from base64 import urlsafe_b64decode
 
 import jwt
 import pytest
+
 from gatehouse import session_token
 from gatehouse.problems import GatewayNotConfigured
-from gatehouse.secrets import Secret
+from gatehouse.secret_value import Secret
 
 KEY = Secret("signing-key-0123456789-0123456789-ok")
 NOW = 1_800_000_000

@@ -1,5 +1,7 @@
 import pytest
-from gatehouse.secrets import Extension, Secret
+
+from gatehouse.secret_value import Secret
+from gatehouse.secrets import Extension
 from gatehouse.settings import Environment, SessionTokenSettings, SettingsInvalid
 
 GOOD = {

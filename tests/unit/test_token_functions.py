@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gatehouse.caller import User
 
 from functions.issue_guest_token import app as guest_app
 from functions.issue_user_token import app as user_app
+from gatehouse.caller import User
 from tests.support.account import Account, account
 from tests.support.events import GATEWAY_SECRET, ISSUER, event, gateway_secret, user_event
 

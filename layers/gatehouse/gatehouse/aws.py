@@ -4,6 +4,7 @@ Owns which clients there are and how long a call may take. Importing this module
 somebody waits for import it only where they need it. Clients are made on first use, once.
 """
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,20 @@ _CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard",
 @cache
 def secretsmanager() -> "SecretsManagerClient":
     """Return the Secrets Manager client."""
+    _quiet()
     return boto3.client("secretsmanager", config=_CONFIG)
 
 
 @cache
 def dynamodb() -> "DynamoDBClient":
     """Return the DynamoDB client."""
+    _quiet()
     return boto3.client("dynamodb", config=_CONFIG)
+
+
+def _quiet() -> None:
+    """Keep botocore's remarks about where it found credentials out of the log; its warnings stay."""
+    logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 def error_code(error: Exception) -> str:

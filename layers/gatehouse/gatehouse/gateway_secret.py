@@ -9,7 +9,7 @@ import json
 from typing import NamedTuple
 
 from gatehouse.problems import GatewayNotConfigured
-from gatehouse.secrets import Secret
+from gatehouse.secret_value import Secret
 
 # RFC 7518, 3.2: a key for HS256 has at least the hash's size.
 MIN_KEY_BYTES = 32

@@ -1,18 +1,18 @@
 """Reading secrets from Secrets Manager.
 
-Owns the value type that does not print itself, the two ways of reading (the AWS Parameters and Secrets Lambda Extension
-where it is attached, boto3 otherwise) and the short cache. It never writes a secret and never logs one.
+Owns the two ways of reading (the AWS Parameters and Secrets Lambda Extension where it is attached, boto3 otherwise) and
+the short cache. It never writes a secret and never logs one.
 """
 
-import hmac
 import http.client
 import json
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from gatehouse.problems import SecretUnavailable
+from gatehouse.secret_value import Secret
 
 log = logging.getLogger(__name__)
 
@@ -22,36 +22,6 @@ CACHE_SECONDS = 60
 EXTENSION_HOST = "localhost"
 EXTENSION_TIMEOUT_SECONDS = 2.0
 OK = 200
-
-
-class Secret:
-    """A text that must not be seen. It prints as `***`, compares in constant time, and cannot be pickled or hashed."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the text itself. Called where it is needed, and the result is not kept."""
-        return self._value
-
-    def reveal_bytes(self) -> bytes:
-        """Return the text as UTF-8, as HMAC keys are used."""
-        return self._value.encode("utf-8", "surrogatepass")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would be a trace of the value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled")
 
 
 class SecretReader(Protocol):

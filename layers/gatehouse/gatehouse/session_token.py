@@ -12,7 +12,7 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from gatehouse.problems import GatewayNotConfigured
-from gatehouse.secrets import Secret
+from gatehouse.secret_value import Secret
 
 ALGORITHM = "HS256"
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 from gatehouse.problems import ServiceError
-from gatehouse.secrets import Extension, Secret
+from gatehouse.secret_value import Secret
+from gatehouse.secrets import Extension
 
 log = logging.getLogger(__name__)
 

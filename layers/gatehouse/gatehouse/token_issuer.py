@@ -12,7 +12,8 @@ from gatehouse import session_token
 from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
 from gatehouse.http import NO_STORE, Answer
 from gatehouse.problems import GatewayNotConfigured
-from gatehouse.secrets import CachedSecret, Secret, SecretReader, secret_reader
+from gatehouse.secret_value import Secret
+from gatehouse.secrets import CachedSecret, SecretReader, secret_reader
 from gatehouse.settings import SessionTokenSettings
 
 log = logging.getLogger(__name__)

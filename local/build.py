@@ -1,0 +1,105 @@
+"""`make build`: the artifacts that go to AWS, and that the laptop runs as well.
+
+Owns `.aws-sam/build`: `sam build`, then byte-compilation, because SAM ships no `.pyc` and every cold start would
+compile anew. It builds only when something has changed. One build at a time: others wait for it.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from local.paths import ARTIFACTS, PYTHON, ROOT, SAM, STATE, TEMPLATE
+from local.processes import CommandFailed, Supervisor
+
+BUILD_SECONDS: Final = 300
+_INPUTS: Final = ("functions", "layers")
+_STAMP: Final = ARTIFACTS / ".inputs"
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Hold the build folder: nobody builds while another packages what is in it."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(supervisor: Supervisor, log: Path) -> bool:
+    """Build what has changed, and return whether anything had. Call it within `exclusive`. Raises CommandFailed."""
+    inputs = _digest()
+    if _STAMP.is_file() and _STAMP.read_text() == inputs:
+        return False
+    _STAMP.unlink(missing_ok=True)
+    supervisor.run("sam build", [str(SAM), "build"], env=sam_environment(), log=log, timeout=BUILD_SECONDS, cwd=ROOT)
+    _byte_compile()
+    _STAMP.write_text(inputs)
+    return True
+
+
+def sam_environment() -> dict[str, str]:
+    """Return the environment for SAM CLI: a real 3.13 first on PATH, no telemetry, and the shell's settings of pip."""
+    kept = (
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+    )
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    return environment | {
+        "PATH": os.pathsep.join([str(PYTHON.parent), os.environ.get("PATH", os.defpath)]),
+        "SAM_CLI_TELEMETRY": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _byte_compile() -> None:
+    """Compile every module where it will lie on Lambda, so that a trace names those places.
+
+    `unchecked-hash`: the interpreter neither looks at the source nor depends on file times, which zip files lose.
+    """
+    for artifact in sorted(path for path in ARTIFACTS.iterdir() if path.is_dir()):
+        place = "/opt" if (artifact / "python").is_dir() else "/var/task"
+        options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(artifact), "-p", place]
+        subprocess.run([str(PYTHON), "-m", "compileall", *options, str(artifact)], check=True, env={})
+
+
+def _digest() -> str:
+    """Return a digest of everything that the artifacts are made of."""
+    digest = hashlib.sha256()
+    folders = [path for name in _INPUTS for path in sorted((ROOT / name).rglob("*"))]
+    for path in [TEMPLATE, Path(__file__), *folders]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def main() -> int:
+    """Build and say so."""
+    log = STATE / "logs" / "build.log"
+    try:
+        with exclusive(), Supervisor() as supervisor:
+            changed = build(supervisor, log)
+    except CommandFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{'Built' if changed else 'Up to date'}: {ARTIFACTS.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

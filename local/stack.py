@@ -1,0 +1,139 @@
+"""The whole stack on this machine: simulators, emulator, build, deployment, secrets.
+
+Owns the order in which these come up. Each of them lives in a module of its own.
+"""
+
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from local import build, secrets
+from local.deploy import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, STACK_NAME, Endpoint, deploy
+from local.options import Options
+from local.paths import FUNCTIONS_PYTHON, PYTHON, ROOT, check_installed
+from local.ports import LOOPBACK
+from local.processes import Process, Supervisor
+from local.stack_file import StackFile
+
+READY_SECONDS: Final = 30
+
+Report = Callable[[str], None]
+
+
+class LocalStack:
+    """Brings one stack up. Its processes belong to the supervisor, and end with it."""
+
+    def __init__(self, options: Options, folder: Path, report: Report) -> None:
+        """Logs and other state go to `folder`; `report` gets a line for every step."""
+        self.options = options
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.endpoint = Endpoint(_url(options.ports.aws))
+        self._report = report
+
+    def start(self, supervisor: Supervisor) -> StackFile:
+        """Start everything and return what is running.
+
+        Raises PortTaken, NotInstalled, and the errors of `local.processes`.
+        """
+        options, ports = self.options, self.options.ports
+        check_installed()
+        needed = ["api", "aws"] + (["oidc"] if options.oidc_issuer is None else [])
+        ports.check_free(needed)
+        values = secrets.local_secrets(options)
+
+        waiting = [(self._start_emulator(supervisor), f"{self.endpoint.url}/_ministack/health")]
+        if options.oidc_issuer is None:
+            waiting.append((self._start_oidc(supervisor), f"{options.issuer}/.well-known/openid-configuration"))
+        with build.exclusive():
+            with self._step("Building the functions (sam build)"):
+                build.build(supervisor, self.logs / "build.log")
+            with self._step("Starting " + " and ".join(process.name for process, _ in waiting)):
+                for process, url in waiting:
+                    supervisor.wait_until_ready(process, lambda url=url: _answers(url), READY_SECONDS)  # type: ignore[misc]  # mypy sees no type in a lambda's default
+            with self._step("Deploying template.yaml (sam deploy)"):
+                outputs = deploy(supervisor, self.endpoint, self._parameters(), self.logs / "deploy.log")
+        with self._step("Writing the secrets"):
+            secrets.write(self.endpoint, outputs, values)
+        return StackFile(
+            api_url=_url(ports.api),
+            aws_endpoint_url=self.endpoint.url,
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+            region=REGION,
+            stack_name=STACK_NAME,
+            outputs=outputs,
+            integration_api_url=options.integration_base_url,
+            smallcase_api_url=options.smallcase_base_url,
+            oidc_issuer=options.issuer,
+            oidc_audience=options.oidc_audience,
+            playground_url=None,
+            pids=[os.getpid(), *supervisor.pids],
+        )
+
+    def _parameters(self) -> dict[str, str]:
+        """What differs on a laptop (the README lists it), and what the run was told on top."""
+        return {
+            "OidcIssuer": self.options.issuer,
+            "OidcAudience": self.options.oidc_audience,
+            "CorsOrigins": ",".join(self.options.page_origins),
+            "SecretsExtension": "off",
+            **self.options.parameters,
+        }
+
+    def _start_emulator(self, supervisor: Supervisor) -> Process:
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environment = _environment() | self.endpoint.environment()
+        del environment["AWS_ENDPOINT_URL"]
+        environment |= {
+            "GATEHOUSE_AWS_PORT": str(self.options.ports.aws),
+            "GATEHOUSE_API_PORT": str(self.options.ports.api),
+            "GATEHOUSE_FUNCTIONS_PYTHON": str(FUNCTIONS_PYTHON),
+            "TMPDIR": str(temporary),
+        }
+        return self._start(supervisor, "emulator", ["local.emulator"], environment)
+
+    def _start_oidc(self, supervisor: Supervisor) -> Process:
+        arguments = ["--port", str(self.options.ports.oidc), "--audience", self.options.oidc_audience.split(",")[0]]
+        return self._start(supervisor, "oidc", ["local.oidc", *arguments], _environment())
+
+    def _start(self, supervisor: Supervisor, name: str, module: list[str], environment: dict[str, str]) -> Process:
+        argv = [str(PYTHON), "-m", *module]
+        return supervisor.start(name, argv, env=environment, log=self.logs / f"{name}.log", cwd=ROOT)
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        self._report(f"{what} …")
+        yield
+        self._report(f"{what}: {time.monotonic() - started:.1f} s")
+
+
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
+
+
+def _environment() -> dict[str, str]:
+    """A clean environment: what the shell has set for other AWS accounts must reach neither emulator nor functions."""
+    kept = ("HOME", "LANG", "LC_ALL", "PATH", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def _answers(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - a loopback address made above
+        return bool(response.status == 200)  # noqa: PLR2004
+
+
+def report_to_terminal(line: str) -> None:
+    """Print a step; a finished one overwrites its own beginning on a terminal."""
+    begun = line.endswith("…")
+    if sys.stdout.isatty():
+        print(f"\r\033[K  {line}", end="" if begun else "\n", flush=True)
+    elif not begun:
+        print(f"  {line}", flush=True)

@@ -1,0 +1,74 @@
+"""One stack for all end-to-end tests: the launcher of `make run`, on free ports, with IAM enforced."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import urllib3
+
+from local.options import Options
+from local.ports import free_block
+from local.processes import Supervisor
+from local.stack import LocalStack
+from local.stack_file import StackFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
+
+ORIGINS = ("http://localhost:3000", "https://app.example.com")
+# Marked, so that a search of everything that comes out can find them.
+GATEWAY_SECRET = {
+    "gateway_name": "acme",
+    "secret": "SENTINEL-signing-key-0123456789-0123456789",
+    "api_secret": "SENTINEL-backend-key-0123456789-0123456789",
+}
+INTEGRATION_CREDENTIALS = {"api_key": "SENTINEL-api-key", "secret_key": "SENTINEL-secret-key"}
+
+
+class Stack(NamedTuple):
+    """A running stack and a client for it."""
+
+    file: StackFile
+    local: LocalStack
+    http: urllib3.PoolManager
+
+    def call(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        """Call the API without any header that a plain client would not send."""
+        return self.http.request(method, self.file.api_url + path, redirect=False, **options)
+
+    def oidc_token(self, user: str = "asha", **switches: object) -> str:
+        """Sign in at the simulated issuer and return the access token."""
+        answer = self.http.request("POST", f"{self.file.oidc_issuer}/token", json={"user": user, **switches})
+        assert answer.status == 200, answer.data
+        return str(answer.json()["access_token"])
+
+    def start_anew(self, function: str) -> "FunctionConfigurationResponseTypeDef":
+        """End a function's processes, with all that they have cached, and return its configuration."""
+        client, name = self.file.endpoint.client("lambda"), self.file.outputs[f"{function}FunctionName"]
+        timeout = client.get_function_configuration(FunctionName=name)["Timeout"]
+        return client.update_function_configuration(FunctionName=name, Timeout=timeout)
+
+    def user_token(self, bearer: str) -> urllib3.BaseHTTPResponse:
+        """Call the user route with a token."""
+        return self.call("POST", "/v1/tokens/user", headers={"Authorization": f"Bearer {bearer}"})
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    secrets_file = folder / "secrets.json"
+    secrets_file.write_text(
+        json.dumps({"GatewaySecret": GATEWAY_SECRET, "IntegrationCredentials": INTEGRATION_CREDENTIALS})
+    )
+    options = Options.from_environment(
+        {
+            "PORT": str(free_block().base),
+            "CORS_ORIGINS": ",".join(ORIGINS),
+            "SECRETS_FILE": str(secrets_file),
+            "PARAMETERS": "TokenLifetimeSeconds=600",
+        }
+    )
+    local = LocalStack(options, folder, print)
+    with Supervisor() as supervisor, urllib3.PoolManager(retries=False, timeout=30) as http:
+        yield Stack(local.start(supervisor), local, http)

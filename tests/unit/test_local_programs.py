@@ -1,0 +1,138 @@
+"""The parts of `make run` that need no process: quoting, secrets, the stack file, what is printed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local import invoke, logs
+from local.__main__ import how_to_use
+from local.deploy import override
+from local.invoke import function_name
+from local.options import Options
+from local.paths import ROOT
+from local.secrets import OUTPUTS, local_secrets
+from local.stack import report_to_terminal
+from local.stack_file import NoStack, StackFile
+
+RUNNING = StackFile(
+    api_url="http://127.0.0.1:8700",
+    aws_endpoint_url="http://127.0.0.1:8701",
+    aws_access_key_id="test",
+    aws_secret_access_key="test",
+    region="ap-south-1",
+    stack_name="gatehouse-local",
+    outputs={"IssueGuestTokenFunctionName": "gatehouse-local-issue-guest-token"},
+    integration_api_url=None,
+    smallcase_api_url=None,
+    oidc_issuer="http://127.0.0.1:8702",
+    oidc_audience="gatehouse",
+    playground_url=None,
+    pids=[1, 2],
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"), [("a", 'A="a"'), ("a b,c", 'A="a b,c"'), ('a"b', 'A="a\\"b"'), ("a\\b", 'A="a\\\\b"')]
+)
+def test_a_parameter_is_quoted_for_sam(value: str, quoted: str) -> None:
+    assert override("A", value) == quoted
+
+
+def test_made_up_secrets_are_usable_and_different_each_time() -> None:
+    options = Options.from_environment({})
+    first, second = local_secrets(options)["GatewaySecret"], local_secrets(options)["GatewaySecret"]
+    assert first["gateway_name"] == "gatehouse-local"
+    assert len({str(each[key]) for each in (first, second) for key in ("secret", "api_secret")}) == 4
+    assert set(local_secrets(options)) <= set(OUTPUTS)
+
+
+def test_named_secrets_take_the_place_of_made_up_ones() -> None:
+    options = replace(Options.from_environment({}), secrets={"GatewaySecret": {"gateway_name": "acme"}})
+    assert local_secrets(options)["GatewaySecret"] == {"gateway_name": "acme"}
+
+
+def test_no_credentials_are_made_up_for_an_integration_api_of_somebody_else() -> None:
+    ours = local_secrets(Options.from_environment({}))
+    theirs = local_secrets(Options.from_environment({"INTEGRATION_BASE_URL": "https://api.example.com"}))
+    assert "IntegrationCredentials" in ours
+    assert "IntegrationCredentials" not in theirs
+
+
+def test_the_stack_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    RUNNING.write(tmp_path)
+    assert StackFile.read(tmp_path) == RUNNING
+    assert set(json.loads((tmp_path / "stack.json").read_text())) >= {"api_url", "outputs", "pids"}
+    RUNNING.remove(tmp_path)
+    with pytest.raises(NoStack):
+        StackFile.read(tmp_path)
+    RUNNING.remove(tmp_path)
+
+
+def test_a_run_does_not_remove_another_runs_file(tmp_path: Path) -> None:
+    other = replace(RUNNING, pids=[3])
+    other.write(tmp_path)
+    RUNNING.remove(tmp_path)
+    assert StackFile.read(tmp_path) == other
+
+
+def test_a_broken_stack_file_is_no_stack(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(NoStack, match="make run"):
+        StackFile.read(tmp_path)
+
+
+def test_a_function_is_found_by_its_folders_name() -> None:
+    assert function_name(RUNNING.outputs, "issue_guest_token") == "gatehouse-local-issue-guest-token"
+    assert function_name(RUNNING.outputs, "nothing") is None
+
+
+def test_commands_to_copy_are_printed() -> None:
+    text = how_to_use(RUNNING, Options.from_environment({}), ROOT / ".local" / "run-8700" / "logs")
+    assert "curl -s -X POST http://127.0.0.1:8700/v1/tokens/guest" in text
+    assert "http://127.0.0.1:8702/token" in text
+    assert ".local/run-8700/logs" in text
+
+
+def test_no_sign_in_is_printed_for_an_issuer_that_is_not_ours() -> None:
+    options = Options.from_environment({"OIDC_ISSUER": "https://auth.example.com"})
+    text = how_to_use(RUNNING, options, ROOT / ".local" / "run-8700" / "logs")
+    assert "/token -d" not in text
+    assert "/v1/tokens/user" in text
+
+
+@pytest.mark.parametrize("program", [invoke.main, logs.main])
+def test_a_program_without_a_stack_says_how_to_start_one(
+    program: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_stack() -> StackFile:
+        raise NoStack("Start one with `make run`.")
+
+    monkeypatch.setattr(StackFile, "read", no_stack)
+    assert callable(program)
+    assert program(["issue_guest_token"]) == 1
+    assert "make run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", [invoke.main, logs.main])
+def test_an_unknown_function_is_said(
+    program: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(StackFile, "read", lambda: RUNNING)
+    assert callable(program)
+    assert program(["nothing"]) == 1
+    assert "nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "printed"),
+    [(True, "\r\033[K  Building …\r\033[K  Building: 1 s\n"), (False, "  Building: 1 s\n")],
+)
+def test_a_finished_step_takes_the_place_of_its_beginning(
+    terminal: bool, printed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    report_to_terminal("Building …")
+    report_to_terminal("Building: 1 s")
+    assert capsys.readouterr().out == printed
