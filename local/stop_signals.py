@@ -13,7 +13,8 @@ from typing import Final, Self
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHIELDED: Final[set[CodeType]] = set()
-_LONG_SLEEP_SECONDS: Final = 3600  # any: a signal ends it
+# A signal ends a sleep, but not one that begins just after it, nor where the system hands it to another thread.
+_POLL_SECONDS: Final = 0.2
 
 
 class StopRequested(KeyboardInterrupt):
@@ -82,7 +83,7 @@ class StopSignals:
         try:
             while True:
                 self.check()
-                time.sleep(_LONG_SLEEP_SECONDS)
+                time.sleep(_POLL_SECONDS)
         except StopRequested as stop:
             return stop.signum
 

@@ -387,6 +387,12 @@ def test_a_command_that_fails_is_told_with_its_code_and_the_end_of_its_log(famil
     assert f"sam build failed with exit code 7. The end of {family.log()}:\n    line 81\n" in str(error)
 
 
+def test_a_command_that_removed_its_log_is_told_without_it(family: Family) -> None:
+    argv = ["/bin/sh", "-c", 'rm "$0"; exit 1', str(family.log())]
+    with Supervisor() as supervisor, pytest.raises(CommandFailed, match=r"exit code 1\. The end of .*: \(empty\)$"):
+        supervisor.run("clean", argv, env=family.env, log=family.log(), timeout=SECONDS)
+
+
 @pytest.mark.parametrize(
     ("argv", "exit_code"), [(["/bin/sh", "-c", "kill -9 $$"], 128 + 9), (["/no/such/command"], 127)]
 )

@@ -70,9 +70,14 @@ def test_a_stop_is_raised_once() -> None:
         signals.check()
 
 
-def test_waiting_ends_with_the_signal() -> None:
+@pytest.mark.parametrize("to_main_thread", [True, False])
+def test_waiting_ends_with_the_signal_whichever_thread_the_system_hands_it_to(*, to_main_thread: bool) -> None:
+    def send() -> None:
+        thread = threading.main_thread() if to_main_thread else threading.current_thread()
+        signal.pthread_kill(thread.ident or 0, signal.SIGHUP)
+
     with StopSignals() as signals:
-        timer = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, signal.SIGHUP))
+        timer = threading.Timer(0.05, send)
         timer.start()
         assert signals.wait() is signal.SIGHUP
         timer.join()
