@@ -50,8 +50,9 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-h
 	--no-emit-find-links --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml
 lock: .tools/uv/.installed ## Compile pyproject.toml into the locked requirements (UPGRADE=1 takes newer versions)
 	@$(LOCK) --group layer -o layers/gatehouse/requirements.txt
+	@$(LOCK) --group powertools -o layers/powertools/requirements.txt
 	@for group in runtime dev sam checkov uv; do \
-	  echo "· $$group"; $(LOCK) --group $$group -c layers/gatehouse/requirements.txt -o requirements/$$group.txt; done
+	  echo "· $$group"; $(LOCK) --group $$group -c layers/gatehouse/requirements.txt -c layers/powertools/requirements.txt -o requirements/$$group.txt; done
 
 build: tools ## Build the artifacts for AWS into .aws-sam/build, byte-compiled
 	@.venv/bin/python -m local.build

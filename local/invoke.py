@@ -6,12 +6,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.deploy import Endpoint
 from local.stack_file import NoStack, StackFile
 
 
 def function_name(outputs: Mapping[str, str], name: str) -> str | None:
     """Return the deployed name of the function in folder `functions/<name>`."""
     return outputs.get("".join(part.capitalize() for part in name.split("_")) + "FunctionName")
+
+
+def invoke(endpoint: Endpoint, outputs: Mapping[str, str], name: str, event: object) -> tuple[object, bool]:
+    """Invoke a function and return its answer, and whether it is one (and not an error). Raises KeyError."""
+    deployed = function_name(outputs, name)
+    if deployed is None:
+        raise KeyError(name)
+    answer = endpoint.client("lambda").invoke(FunctionName=deployed, Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read()), not answer.get("FunctionError")
 
 
 def main(argv: list[str]) -> int:
@@ -27,13 +37,13 @@ def main(argv: list[str]) -> int:
     except (NoStack, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    deployed = function_name(running.outputs, arguments.function)
-    if deployed is None:
+    try:
+        answer, succeeded = invoke(running.endpoint, running.outputs, arguments.function, event)
+    except KeyError:
         print(f"The stack has no function {arguments.function!r}.", file=sys.stderr)
         return 1
-    answer = running.endpoint.client("lambda").invoke(FunctionName=deployed, Payload=json.dumps(event))
-    print(json.dumps(json.loads(answer["Payload"].read()), indent=2))
-    return 1 if answer.get("FunctionError") else 0
+    print(json.dumps(answer, indent=2))
+    return 0 if succeeded else 1
 
 
 if __name__ == "__main__":

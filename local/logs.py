@@ -10,15 +10,9 @@ from local.stack_file import NoStack, StackFile
 
 def lines(endpoint: Endpoint, group: str) -> Iterator[str]:
     """Yield every line of a log group in the order of time."""
-    client = endpoint.client("logs")
-    streams = client.describe_log_streams(logGroupName=group)["logStreams"]
-    events = [
-        event
-        for stream in streams
-        for event in client.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
-    ]
-    for event in sorted(events, key=lambda event: event["timestamp"]):
-        yield event["message"].rstrip("\n")
+    for page in endpoint.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
+        for event in page["events"]:
+            yield event["message"].rstrip("\n")
 
 
 def main(argv: list[str]) -> int:

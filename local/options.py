@@ -64,6 +64,11 @@ class Options:
         """The issuer of the users' tokens, the simulated one included."""
         return self.oidc_issuer or f"http://127.0.0.1:{self.ports.oidc}"
 
+    @property
+    def integration_api(self) -> str:
+        """The base URL of the Integration API, the simulated one included."""
+        return self.integration_base_url or f"http://127.0.0.1:{self.ports.integration_api}"
+
 
 def _ports(text: str, faults: list[str]) -> Ports:
     try:

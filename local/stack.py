@@ -7,13 +7,14 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from local import build, secrets
 from local.deploy import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, STACK_NAME, Endpoint, deploy
+from local.invoke import invoke
 from local.options import Options
 from local.paths import FUNCTIONS_PYTHON, PYTHON, ROOT, check_installed
 from local.ports import LOOPBACK
@@ -43,23 +44,30 @@ class LocalStack:
         """
         options, ports = self.options, self.options.ports
         check_installed()
-        needed = ["api", "aws"] + (["oidc"] if options.oidc_issuer is None else [])
+        needed = ["api", "aws"]
+        needed += ["oidc"] if options.oidc_issuer is None else []
+        needed += ["integration_api"] if options.integration_base_url is None else []
         ports.check_free(needed)
         values = secrets.local_secrets(options)
 
         waiting = [(self._start_emulator(supervisor), f"{self.endpoint.url}/_ministack/health")]
         if options.oidc_issuer is None:
             waiting.append((self._start_oidc(supervisor), f"{options.issuer}/.well-known/openid-configuration"))
+        if options.integration_base_url is None:
+            simulator = self._start_integration_api(supervisor, values["IntegrationCredentials"])
+            waiting.append((simulator, f"{options.integration_api}/_simulator/state"))
         with build.exclusive():
             with self._step("Building the functions (sam build)"):
                 build.build(supervisor, self.logs / "build.log")
-            with self._step("Starting " + " and ".join(process.name for process, _ in waiting)):
+            with self._step("Starting " + ", ".join(process.name for process, _ in waiting)):
                 for process, url in waiting:
                     supervisor.wait_until_ready(process, lambda url=url: _answers(url), READY_SECONDS)  # type: ignore[misc]  # mypy sees no type in a lambda's default
             with self._step("Deploying template.yaml (sam deploy)"):
                 outputs = deploy(supervisor, self.endpoint, self._parameters(), self.logs / "deploy.log")
         with self._step("Writing the secrets"):
             secrets.write(self.endpoint, outputs, values)
+        with self._step("Asking for the first Integration API tokens"):
+            invoke(self.endpoint, outputs, "refresh_tokens", {})
         return StackFile(
             api_url=_url(ports.api),
             aws_endpoint_url=self.endpoint.url,
@@ -68,7 +76,7 @@ class LocalStack:
             region=REGION,
             stack_name=STACK_NAME,
             outputs=outputs,
-            integration_api_url=options.integration_base_url,
+            integration_api_url=options.integration_api,
             smallcase_api_url=options.smallcase_base_url,
             oidc_issuer=options.issuer,
             oidc_audience=options.oidc_audience,
@@ -82,6 +90,7 @@ class LocalStack:
             "OidcIssuer": self.options.issuer,
             "OidcAudience": self.options.oidc_audience,
             "CorsOrigins": ",".join(self.options.page_origins),
+            "IntegrationBaseUrl": self.options.integration_api,
             "SecretsExtension": "off",
             **self.options.parameters,
         }
@@ -102,6 +111,14 @@ class LocalStack:
     def _start_oidc(self, supervisor: Supervisor) -> Process:
         arguments = ["--port", str(self.options.ports.oidc), "--audience", self.options.oidc_audience.split(",")[0]]
         return self._start(supervisor, "oidc", ["local.oidc", *arguments], _environment())
+
+    def _start_integration_api(self, supervisor: Supervisor, credentials: Mapping[str, object]) -> Process:
+        environment = _environment()
+        for name in ("api_key", "secret_key"):
+            # Not an argument: those are there for everybody on the machine to read.
+            environment[f"INTEGRATION_{name.upper()}"] = str(credentials.get(name, ""))
+        arguments = ["--port", str(self.options.ports.integration_api)]
+        return self._start(supervisor, "integration_api", ["local.integration_api", *arguments], environment)
 
     def _start(self, supervisor: Supervisor, name: str, module: list[str], environment: dict[str, str]) -> Process:
         argv = [str(PYTHON), "-m", *module]

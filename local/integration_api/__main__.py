@@ -1,6 +1,7 @@
 """Runs the simulator until SIGTERM, Ctrl-C or the end of the process that started it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,8 +17,10 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m local.integration_api", description="A simulated brokerage Integration API."
     )
     parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1; 0 for any free one")
-    parser.add_argument("--api-key", required=True, help="the API key that it accepts")
-    parser.add_argument("--secret-key", required=True, help="the secret key that goes with it")
+    for name, what in (("--api-key", "the API key that it accepts"), ("--secret-key", "the secret key of that")):
+        variable = "INTEGRATION" + name.replace("-", "_")[1:].upper()
+        value = os.environ.get(variable)
+        parser.add_argument(name, default=value, required=value is None, help=f"{what} (or {variable})")
     arguments = parser.parse_args(argv)
     follow_parent()
     server = IntegrationApiServer(arguments.port, Credentials(arguments.api_key, arguments.secret_key))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -24,6 +25,7 @@ GATEWAY_SECRET = {
     "api_secret": "SENTINEL-backend-key-0123456789-0123456789",
 }
 INTEGRATION_CREDENTIALS = {"api_key": "SENTINEL-api-key", "secret_key": "SENTINEL-secret-key"}
+DENY_NAME = "denied-by-a-test"
 
 
 class Stack(NamedTuple):
@@ -54,6 +56,20 @@ class Stack(NamedTuple):
         return self.call("POST", "/v1/tokens/user", headers={"Authorization": f"Bearer {bearer}"})
 
 
+@contextmanager
+def denied(stack: Stack, function: str, action: str) -> Iterator[None]:
+    """Take a permission away from a function for a while, and make it start anew, with nothing cached."""
+    iam = stack.file.endpoint.client("iam")
+    role = stack.start_anew(function)["Role"].rpartition("/")[2]
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName=DENY_NAME, PolicyDocument=document)
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName=DENY_NAME)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
@@ -66,7 +82,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "PORT": str(free_block().base),
             "CORS_ORIGINS": ",".join(ORIGINS),
             "SECRETS_FILE": str(secrets_file),
-            "PARAMETERS": "TokenLifetimeSeconds=600",
+            # No tick but those that tests ask for.
+            "PARAMETERS": "TokenLifetimeSeconds=600;RefreshRate=rate(59 minutes)",
         }
     )
     local = LocalStack(options, folder, print)

@@ -4,8 +4,7 @@ import hmac
 import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -13,9 +12,7 @@ import pytest
 import urllib3
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.e2e.conftest import GATEWAY_SECRET, ORIGINS, Stack
-
-DENY_NAME = "denied-by-a-test"
+from tests.e2e.conftest import GATEWAY_SECRET, ORIGINS, Stack, denied
 
 
 def claims(token: str, key: str = GATEWAY_SECRET["secret"]) -> Any:
@@ -204,20 +201,6 @@ def test_a_query_or_a_header_changes_nobody(stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.oidc_token('asha')}", "X-Sub": "user-ravi", "Cookie": "sub=user-ravi"}
     answer = stack.call("POST", "/v1/tokens/user?sub=user-ravi&smallcaseAuthId=x", headers=headers)
     assert answer.json()["user"] == "guest"
-
-
-@contextmanager
-def denied(stack: Stack, function: str, action: str) -> Iterator[None]:
-    """Take a permission away from a function for a while, and make it start anew, with nothing cached."""
-    iam = stack.file.endpoint.client("iam")
-    role = stack.start_anew(function)["Role"].rpartition("/")[2]
-    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=role, PolicyName=DENY_NAME, PolicyDocument=document)
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName=DENY_NAME)
 
 
 def test_a_table_out_of_reach_is_503_and_not_a_guest(stack: Stack) -> None:

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 PARAMETERS = {
     "OidcIssuer": "https://auth.example.com",
     "OidcAudience": "gatehouse,other",
+    "IntegrationBaseUrl": "https://integration.example.com",
     "CorsOrigins": "https://a.example.com,https://b.example.com",
 }
 

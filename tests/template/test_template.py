@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gatehouse.lease import LEASE_SECONDS
 from tests.conftest import ROOT
 
 Resources = dict[str, Any]
@@ -86,6 +87,86 @@ def test_a_function_that_issues_guest_tokens_reads_one_secret_and_nothing_else(r
     assert {action.partition(":")[0] for action in actions} == {"logs", "xray"}
 
 
+def allowed(resources: Resources, role: str) -> dict[str, list[Any]]:
+    """What a role may do: action to resources."""
+    found: dict[str, list[Any]] = {}
+    for name, statement in statements(resources):
+        if name == role:
+            for action in as_list(statement["Action"]):
+                found.setdefault(action, []).extend(as_list(statement["Resource"]))
+    return found
+
+
+READS = "secretsmanager:GetSecretValue"
+
+
+def test_authenticate_alone_reads_the_api_key(resources: Resources) -> None:
+    readers = {
+        role
+        for role in of_type(resources, "AWS::IAM::Role")
+        if {"Ref": "IntegrationCredentials"} in allowed(resources, role).get(READS, [])
+    }
+    assert readers == {"AuthenticateRole"}
+
+
+def test_only_the_lifecycle_of_the_tokens_writes_a_secret_and_only_that_one(resources: Resources) -> None:
+    for role in of_type(resources, "AWS::IAM::Role"):
+        may = allowed(resources, role)
+        writes = {action for action in may if action.startswith("secretsmanager:")} - {READS}
+        if role in ("RefreshTokensRole", "AuthenticateRole"):
+            assert writes == {"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}
+            assert all(may[action] == [{"Ref": "IntegrationTokens"}] for action in writes)
+        else:
+            assert not writes, role
+
+
+def test_whoever_publishes_does_so_under_one_name(resources: Resources) -> None:
+    for role, statement in statements(resources):
+        if "events:PutEvents" in as_list(statement["Action"]):
+            assert statement["Condition"] == {"StringEquals": {"events:source": "gatehouse.tokens"}}, role
+
+
+def test_the_state_table_is_shared_by_keys(resources: Resources) -> None:
+    for role, statement in statements(resources):
+        if {"Fn::GetAtt": ["StateTable", "Arn"]} in as_list(statement["Resource"]):
+            assert list(statement["Condition"].values())[0].keys() == {"dynamodb:LeadingKeys"}, role  # noqa: RUF015
+
+
+def test_a_tick_comes_at_the_operators_rate_and_never_late(resources: Resources) -> None:
+    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+    properties = schedule["Properties"]
+    assert properties["ScheduleExpression"] == {"Ref": "RefreshRate"}
+    assert properties["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    target = properties["Target"]
+    assert target["Arn"] == {"Fn::GetAtt": ["RefreshTokensFunction", "Arn"]}
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["TokenDeadLetterQueue", "Arn"]}
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] < 300
+
+
+def test_only_a_request_for_reauthentication_from_gatehouse_invokes_authenticate(resources: Resources) -> None:
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    properties = rule["Properties"]
+    assert properties["EventBusName"] == {"Ref": "Bus"}
+    assert properties["EventPattern"] == {
+        "source": ["gatehouse.tokens"],
+        "detail-type": ["tokens.reauthentication-required"],
+    }
+    (target,) = properties["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["AuthenticateFunction", "Arn"]}
+    assert "DeadLetterConfig" in target
+
+
+def test_the_lease_outlives_the_functions_that_hold_it(resources: Resources) -> None:
+    for name in ("RefreshTokensFunction", "AuthenticateFunction"):
+        assert resources[name]["Properties"]["Timeout"] < LEASE_SECONDS
+
+
+def test_queues_are_encrypted_and_keep_messages_for_as_long_as_sqs_can(resources: Resources) -> None:
+    for name, queue in of_type(resources, "AWS::SQS::Queue").items():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600, name
+
+
 def test_every_function_says_its_time_and_memory(written: dict[str, Any], resources: Resources) -> None:
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         assert "Timeout" in written["Resources"][name]["Properties"], name
@@ -113,6 +194,7 @@ def test_every_function_logs_to_a_group_of_its_own_that_forgets(resources: Resou
 
 def test_a_function_invoked_asynchronously_has_somewhere_for_its_failures(resources: Resources) -> None:
     targets = json.dumps([each["Properties"] for each in resources.values() if each["Type"] in ASYNCHRONOUS])
+    assert targets != "[]"
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         if f'"{name}"' in targets:
             configured = json.dumps(
@@ -121,7 +203,7 @@ def test_a_function_invoked_asynchronously_has_somewhere_for_its_failures(resour
             assert "DeadLetterConfig" in function["Properties"] or f'"{name}"' in configured
 
 
-def test_every_integration_route_can_be_called_by_this_api_alone(resources: Resources) -> None:
+def test_whoever_may_call_a_function_is_named(resources: Resources) -> None:
     permissions = of_type(resources, "AWS::Lambda::Permission")
     assert permissions
     for name, permission in permissions.items():
@@ -197,7 +279,8 @@ def test_what_happens_to_data_when_the_stack_goes_is_written_down(resources: Res
 
 
 def test_secrets_and_connections_outlive_the_stack(resources: Resources) -> None:
-    kept = {name for name, each in resources.items() if each.get("DeletionPolicy") == "Retain"}
+    layers = of_type(resources, "AWS::Lambda::LayerVersion")
+    kept = {name for name, each in resources.items() if each.get("DeletionPolicy") == "Retain"} - layers.keys()
     assert kept == {*of_type(resources, "AWS::SecretsManager::Secret"), "ConnectionsTable"}
 
 
@@ -228,7 +311,7 @@ def test_every_parameter_is_described_and_constrained(written: dict[str, Any]) -
 
 def test_what_depends_on_the_company_has_no_default(written: dict[str, Any]) -> None:
     without = {name for name, parameter in written["Parameters"].items() if "Default" not in parameter}
-    assert without == {"OidcIssuer", "OidcAudience", "CorsOrigins"}
+    assert without == {"OidcIssuer", "OidcAudience", "CorsOrigins", "IntegrationBaseUrl"}
 
 
 def test_every_parameter_is_shown_in_a_group(written: dict[str, Any]) -> None:
@@ -299,7 +382,8 @@ def test_the_extension_and_the_function_together_notice_a_rotation_within_five_m
 
     for function in of_type(resources, "AWS::Lambda::Function").values():
         variables = function["Properties"]["Environment"]["Variables"]
-        assert int(variables["SECRETS_MANAGER_TTL"]) + CACHE_SECONDS < 300
+        if "SECRETS_EXTENSION" in variables:
+            assert int(variables["SECRETS_MANAGER_TTL"]) + CACHE_SECONDS < 300
 
 
 @pytest.mark.parametrize("name", sorted(each.name for each in (ROOT / "functions").iterdir() if each.is_dir()))

@@ -1,11 +1,12 @@
 """What the documents say about the code, held against the code."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
+from gatehouse import authenticator, refresher
 from gatehouse.problems import INTERNAL_ERROR, PROBLEMS
 from local.options import DEFAULT_AUDIENCE, DEFAULT_PORT
 from tests.conftest import ROOT
@@ -16,7 +17,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 def table(text: str, heading: str) -> dict[str, list[str]]:
     """Return the rows of the table with this first heading: first cell, without its code marks, to the other cells."""
-    lines = text.splitlines()
+    lines = [line.strip() for line in text.splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith(f"| {heading} |"))
     rows = {}
     for line in lines[start + 2 :]:
@@ -55,6 +56,21 @@ def test_the_table_of_problems_is_the_codes() -> None:
     documented = table((ROOT / "docs" / "api.md").read_text(), "code")
     rows = [*PROBLEMS.values(), INTERNAL_ERROR]
     assert documented == {row.code: [str(row.status), row.detail] for row in rows}
+
+
+def test_the_readme_lists_every_outcome_with_its_function() -> None:
+    documented = {outcome: cells[0].strip("`") for outcome, cells in table(README, "outcome").items()}
+    tick, authentication = set(get_args(refresher.Outcome)), set(get_args(authenticator.Outcome))
+    assert {name for name, of in documented.items() if of == "both"} == tick & authentication
+    assert {name for name, of in documented.items() if of == "refresh_tokens"} == tick - authentication
+    assert {name for name, of in documented.items() if of == "authenticate"} == authentication - tick
+
+
+def test_the_events_document_lists_every_event_that_is_published() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "layers" / "gatehouse" / "gatehouse").glob("*.py"))
+    published = set(re.findall(r'"((?:tokens|connections)\.[a-z]+(?:-[a-z]+)*)",', sources))
+    logged = set(re.findall(r'log\.\w+\(\s*"([a-z_.]+)"', sources))
+    assert set(table((ROOT / "docs" / "events.md").read_text(), "detail type")) == published - logged
 
 
 def test_the_api_document_lists_every_route(template: dict[str, Any]) -> None:

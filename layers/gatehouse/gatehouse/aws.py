@@ -14,10 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 # Everything that a call to AWS can raise.
 ERRORS = (BotoCoreError, ClientError)
+
+# DynamoDB's error code for a condition that did not hold.
+CONDITION_FAILED = "ConditionalCheckFailedException"
 
 # Two attempts of at most 1 + 2 seconds and a pause of at most one: a call fails within 7 seconds, inside the timeout of
 # every function.
@@ -36,6 +40,13 @@ def dynamodb() -> "DynamoDBClient":
     """Return the DynamoDB client."""
     _quiet()
     return boto3.client("dynamodb", config=_CONFIG)
+
+
+@cache
+def events() -> "EventBridgeClient":
+    """Return the EventBridge client."""
+    _quiet()
+    return boto3.client("events", config=_CONFIG)
 
 
 def _quiet() -> None:

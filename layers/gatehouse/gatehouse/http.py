@@ -81,7 +81,7 @@ def respond(event: object, handle: Callable[[Request], Answer]) -> dict[str, obj
                 "code": problem.code,
                 "api_request_id": request.request_id,
                 "error_type": type(error).__name__,
-                "error_location": _locations(error.__traceback__),
+                "error_location": locations(error.__traceback__),
             },
         )
     return _problem_payload(problem, request.request_id)
@@ -111,7 +111,7 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _locations(traceback: TracebackType | None) -> str:
+def locations(traceback: TracebackType | None) -> str:
     """Return `file:line` of each frame, outermost first: where it happened, and nothing of what was there."""
     places = []
     while traceback is not None:

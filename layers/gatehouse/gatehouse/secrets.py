@@ -87,15 +87,25 @@ class SecretsManagerReader:
 
     def read(self, secret_id: str) -> Secret:
         """See `SecretReader.read`."""
+        return self.read_current(secret_id).text
+
+    def read_current(self, secret_id: str) -> "VersionedSecret":
+        """Return the current text with its version. Raises `SecretUnavailable`."""
         from gatehouse import aws  # noqa: PLC0415 - boto3 costs more than all the rest: only where it is needed
 
         try:
             answer = aws.secretsmanager().get_secret_value(SecretId=secret_id)
         except aws.ERRORS as error:
             raise SecretUnavailable(aws.error_code(error)) from None
-        if "SecretString" not in answer:
-            raise SecretUnavailable("no_text")
-        return Secret(answer["SecretString"])
+        # A binary secret has no text. It is there, and it is no use: that is for whoever reads the text to say.
+        return VersionedSecret(Secret(answer.get("SecretString", "")), answer["VersionId"])
+
+
+class VersionedSecret(NamedTuple):
+    """A secret's text and the version that it is."""
+
+    text: Secret
+    version_id: str
 
 
 class FallbackReader:

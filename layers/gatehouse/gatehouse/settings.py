@@ -6,13 +6,15 @@ never says a value: some of them are secrets.
 
 import logging
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from gatehouse.problems import ServiceError
 from gatehouse.secret_value import Secret
 from gatehouse.secrets import Extension
 
 log = logging.getLogger(__name__)
+
+CredentialsIn = Literal["body", "headers"]
 
 ONE_DAY_SECONDS = 24 * 60 * 60
 DEFAULT_EXTENSION_PORT = 2773
@@ -81,6 +83,27 @@ class SessionTokenSettings(NamedTuple):
             lifetime_seconds=env.integer("TOKEN_LIFETIME_SECONDS", low=1, high=ONE_DAY_SECONDS),
             allow_short_secrets=env.choice("ALLOW_SHORT_SECRETS", "true", "false"),
             extension=_read_extension(env),
+        )
+
+
+class IntegrationSettings(NamedTuple):
+    """What both functions need that keep the Integration API's tokens."""
+
+    base_url: str
+    credentials_in: CredentialsIn
+    tokens_secret_arn: str
+    state_table: str
+    event_bus: str
+
+    @classmethod
+    def read(cls, env: Environment) -> Self:
+        """Read the variables. Faults are reported by `env.check`, which the caller calls after the last variable."""
+        return cls(
+            base_url=env.text("INTEGRATION_BASE_URL"),
+            credentials_in="body" if env.choice("INTEGRATION_CREDENTIALS_IN", "body", "headers") else "headers",
+            tokens_secret_arn=env.text("TOKENS_SECRET_ARN"),
+            state_table=env.text("STATE_TABLE"),
+            event_bus=env.text("EVENT_BUS"),
         )
 
 

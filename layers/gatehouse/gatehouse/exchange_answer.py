@@ -1,0 +1,97 @@
+"""What the Integration API answers to authenticate and refresh.
+
+Owns the judgement: an answer is taken as a whole or not at all. It talks to nobody and decides nothing. The contract
+is the brokerage's documentation of its Integration API; where that shows more than one form (of `expires_at`), every
+one is read.
+"""
+
+from dataclasses import dataclass
+
+from gatehouse import iso8601
+from gatehouse.secret_value import Secret
+from gatehouse.upstream import UpstreamAnswer, UpstreamFault
+
+MAX_TOKEN_CHARACTERS = 16 * 1024  # two of them and their times fit into a secret's 64 KiB
+MAX_EXPIRES_IN_SECONDS = 366 * 24 * 60 * 60
+
+OK, CLIENT_ERROR, UNAUTHORIZED, TOO_MANY_REQUESTS, SERVER_ERROR = 200, 400, 401, 429, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Tokens that the upstream granted and that were judged usable. Times are epoch seconds."""
+
+    access_token: Secret
+    refresh_token: Secret
+    expires_at: float
+    obtained_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """The upstream answered 401: it does not take these credentials, or this refresh token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The upstream answered 4xx, but neither 401 nor 429."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """No usable answer."""
+
+    reason: str
+
+
+type ExchangeAnswer = Grant | Unauthorized | Refused | Unavailable
+
+
+def judge(answer: UpstreamAnswer, started_at: float, now: float) -> ExchangeAnswer:
+    """Judge an answer as a whole. Times are epoch seconds; `started_at` is when the request was begun.
+
+    The access token expires at the earlier of `started_at` + `expires_in` and `expires_at`, and that must be to come: a
+    documented sample has an `expires_at` in the past.
+    """
+    if answer.status == UNAUTHORIZED:
+        return Unauthorized()
+    if answer.status != OK:
+        reason = f"status_{answer.status}"
+        is_refusal = CLIENT_ERROR <= answer.status < SERVER_ERROR and answer.status != TOO_MANY_REQUESTS
+        return Refused(reason) if is_refusal else Unavailable(reason)
+    try:
+        return _grant(answer.json_object(), started_at, now)
+    except UpstreamFault as fault:
+        return Unavailable(fault.reason)
+
+
+def _grant(members: dict[str, object], started_at: float, now: float) -> Grant:
+    if "error" in members:
+        raise UpstreamFault("error_object")
+    token_type = members.get("token_type")
+    if not isinstance(token_type, str) or token_type.casefold() != "bearer":
+        raise UpstreamFault("token_type")
+    expires_in, expires_at = members.get("expires_in"), members.get("expires_at")
+    if type(expires_in) is not int or not 0 < expires_in <= MAX_EXPIRES_IN_SECONDS:
+        raise UpstreamFault("expires_in")
+    if not isinstance(expires_at, str):
+        raise UpstreamFault("expires_at")
+    try:
+        expiry = min(started_at + expires_in, iso8601.parse(expires_at))
+    except ValueError:
+        raise UpstreamFault("expires_at") from None
+    if expiry <= now:
+        raise UpstreamFault("already_expired")
+    return Grant(_token(members, "access_token"), _token(members, "refresh_token"), expiry, started_at)
+
+
+def _token(members: dict[str, object], name: str) -> Secret:
+    """Return a token that can be sent in a header: printable ASCII without spaces."""
+    value = members.get(name)
+    if not isinstance(value, str) or not value or len(value) > MAX_TOKEN_CHARACTERS:
+        raise UpstreamFault(name)
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise UpstreamFault(name)
+    return Secret(value)

@@ -1,0 +1,155 @@
+"""One tick: keep the access token fresh.
+
+Owns the order of steps of `refresh_tokens`: look, lease, look again, exchange, swap. What to do is `token_policy`'s to
+say. It cannot read the API key: where a new authentication is needed, it asks for one on the bus.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gatehouse import iso8601
+from gatehouse.bus import Bus, BusUnavailable, announce
+from gatehouse.integration_tokens import IntegrationTokens
+from gatehouse.lease import Lease, StateUnavailable, hold
+from gatehouse.problems import SecretUnavailable
+from gatehouse.token_exchange import TokenExchange
+from gatehouse.token_policy import (
+    Keep,
+    LookAgain,
+    Nothing,
+    Reason,
+    Reauthenticate,
+    Store,
+    is_refresh_token_old,
+    on_refresh_answer,
+    on_refresh_rejected,
+    on_tick,
+)
+from gatehouse.token_policy import Refresh as RefreshStep
+from gatehouse.token_store import LostRace, Stored, TokenStore
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal[
+    "unchanged",
+    "refreshed",
+    "reauthentication_requested",
+    "upstream_unavailable",
+    "lost_race",
+    "busy",
+    "aws_unavailable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """How a tick ended, and the tokens that are stored then, as far as they are known."""
+
+    outcome: Outcome
+    tokens: IntegrationTokens | None = None
+    ask: "Ask | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request for a new authentication, which holds only while this version is the current one."""
+
+    reason: Reason
+    version_id: str
+
+
+class Refresher:
+    """Runs ticks."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        lease: Lease,
+        exchange: TokenExchange,
+        bus: Bus,
+        *,
+        margin_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` returns epoch seconds; at `margin_seconds` or less before its expiry, a token is replaced."""
+        self._store = store
+        self._lease = lease
+        self._exchange = exchange
+        self._bus = bus
+        self._margin_seconds = margin_seconds
+        self._clock = clock
+
+    def run(self, deadline: float) -> Tick:
+        """Run one tick. The upstream is not waited for beyond `deadline`, in epoch seconds."""
+        try:
+            tick = self._run(deadline)
+            if tick.ask is not None:
+                # Only now: authenticate needs the lease that this run held.
+                detail = {"reason": tick.ask.reason, "tokens_version_id": tick.ask.version_id}
+                self._bus.publish("tokens.reauthentication-required", detail)
+        except (SecretUnavailable, StateUnavailable, BusUnavailable) as error:
+            log.error("tokens.aws_unavailable", extra={"error_type": type(error).__name__, "reason": error.reason})  # noqa: TRY400
+            return Tick("aws_unavailable")
+        return tick
+
+    def _run(self, deadline: float) -> Tick:
+        stored = self._store.read()
+        step = on_tick(stored.tokens, self._clock(), self._margin_seconds)
+        if not isinstance(step, RefreshStep):
+            return _without_exchange(step, stored)
+        with hold(self._lease) as held:
+            if not held:
+                return Tick("busy", stored.tokens)
+            return self._refresh(deadline)
+
+    def _refresh(self, deadline: float) -> Tick:
+        """Refresh under the lease, with what is stored now: another run may just have finished."""
+        stored = self._store.read()
+        step = on_tick(stored.tokens, self._clock(), self._margin_seconds)
+        if not isinstance(step, RefreshStep) or stored.tokens is None:
+            return _without_exchange(step, stored)
+        answer = self._exchange.refresh(stored.tokens.refresh_token, deadline)
+        after = on_refresh_answer(stored.tokens, self._clock(), answer)
+        if isinstance(after, LookAgain):
+            again = self._store.read()
+            if again.version_id != stored.version_id:
+                return Tick("lost_race", again.tokens)
+            after = on_refresh_rejected()
+        match after:
+            case Store(tokens):
+                return self._swap(tokens, stored)
+            case Reauthenticate(reason):
+                log.warning("tokens.refresh_rejected", extra={"reason": reason})
+                return Tick("reauthentication_requested", stored.tokens, Ask(reason, stored.version_id))
+            case Keep(reason):
+                return self._keep(stored.version_id, stored.tokens, reason)
+
+    def _swap(self, tokens: IntegrationTokens, stored: Stored) -> Tick:
+        try:
+            version_id = self._store.swap(tokens, stored.version_id)
+        except LostRace:
+            return Tick("lost_race", self._store.read().tokens)
+        announce(self._bus, "tokens.refreshed", _detail(tokens, version_id))
+        if is_refresh_token_old(tokens, self._clock()):
+            return Tick("reauthentication_requested", tokens, Ask("refresh_token_old", version_id))
+        return Tick("refreshed", tokens)
+
+    def _keep(self, version_id: str, tokens: IntegrationTokens, reason: str) -> Tick:
+        log.warning("tokens.upstream_unavailable", extra={"reason": reason})
+        announce(self._bus, "tokens.upstream-unavailable", {"call": "refresh", "reason": reason})
+        is_old = is_refresh_token_old(tokens, self._clock())
+        return Tick("upstream_unavailable", tokens, Ask("refresh_token_old", version_id) if is_old else None)
+
+
+def _without_exchange(step: Nothing | RefreshStep | Reauthenticate, stored: Stored) -> Tick:
+    if isinstance(step, Reauthenticate):
+        if stored.tokens is None:
+            log.warning("tokens.missing", extra={"reason": step.reason})
+        return Tick("reauthentication_requested", stored.tokens, Ask(step.reason, stored.version_id))
+    return Tick("unchanged", stored.tokens)
+
+
+def _detail(tokens: IntegrationTokens, version_id: str) -> dict[str, object]:
+    return {"expires_at": iso8601.render(tokens.expires_at), "tokens_version_id": version_id}
