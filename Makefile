@@ -13,10 +13,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 SAM := .tools/sam/bin/sam
-CODE := functions layers/gatehouse/gatehouse local ops tests
 
 ##@ Use
-.PHONY: help run invoke logs stop
+.PHONY: help run invoke logs
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

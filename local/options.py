@@ -5,12 +5,14 @@ value of the secrets file.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from local.paths import TEMPLATE
 from local.ports import Ports
 
 DEFAULT_PORT: Final = 8700
@@ -43,8 +45,8 @@ class Options:
             ports=_ports(environment.get("PORT", ""), faults),
             oidc_issuer=_url("OIDC_ISSUER", environment, faults),
             oidc_audience=environment.get("OIDC_AUDIENCE") or DEFAULT_AUDIENCE,
-            integration_base_url=_url("INTEGRATION_BASE_URL", environment, faults),
-            smallcase_base_url=_url("SMALLCASE_BASE_URL", environment, faults),
+            integration_base_url=_base_url("INTEGRATION_BASE_URL", environment, faults),
+            smallcase_base_url=_base_url("SMALLCASE_BASE_URL", environment, faults),
             cors_origins=tuple(filter(None, (part.strip() for part in environment.get("CORS_ORIGINS", "").split(",")))),
             parameters=_parameters(environment.get("PARAMETERS", ""), faults),
             secrets=_secrets(environment.get("SECRETS_FILE", ""), faults),
@@ -93,6 +95,12 @@ def _url(name: str, environment: Mapping[str, str], faults: list[str]) -> str | 
     return text
 
 
+def _base_url(name: str, environment: Mapping[str, str], faults: list[str]) -> str | None:
+    """Return a URL to append paths to. An issuer is none: it is compared to the letter."""
+    url = _url(name, environment, faults)
+    return url.rstrip("/") if url else None
+
+
 def _parameters(text: str, faults: list[str]) -> dict[str, str]:
     parameters = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -101,6 +109,9 @@ def _parameters(text: str, faults: list[str]) -> dict[str, str]:
             faults.append("PARAMETERS must be of the form Name=value;Name=value")
             break
         parameters[name.strip()] = value.strip()
+    declared = TEMPLATE.read_text(encoding="utf-8").partition("\nParameters:\n")[2].partition("\n\n")[0]
+    known = set(re.findall(r"^  (\w+):$", declared, re.MULTILINE))
+    faults.extend(f"PARAMETERS: the template has no parameter {name}" for name in sorted(parameters.keys() - known))
     return parameters
 
 

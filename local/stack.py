@@ -92,6 +92,7 @@ class LocalStack:
             "CorsOrigins": ",".join(self.options.page_origins),
             "IntegrationBaseUrl": self.options.integration_api,
             "SecretsExtension": "off",
+            "WebhookVisibilitySeconds": "30",
             **self.options.parameters,
         }
 

@@ -24,6 +24,15 @@ GATEWAY_SECRET = {
     "secret": "SENTINEL-signing-key-0123456789-0123456789",
     "api_secret": "SENTINEL-backend-key-0123456789-0123456789",
 }
+WEBHOOK_CREDENTIALS = {
+    "broker": {
+        "authentication": [
+            {"type": 1, "username": "SENTINEL-user", "password": "SENTINEL:password"},
+            {"type": 2, "token": "SENTINEL-webhook-token"},
+        ],
+        "delivery_id_header": "X-Delivery-Id",
+    }
+}
 INTEGRATION_CREDENTIALS = {"api_key": "SENTINEL-api-key", "secret_key": "SENTINEL-secret-key"}
 DENY_NAME = "denied-by-a-test"
 
@@ -75,7 +84,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     secrets_file = folder / "secrets.json"
     secrets_file.write_text(
-        json.dumps({"GatewaySecret": GATEWAY_SECRET, "IntegrationCredentials": INTEGRATION_CREDENTIALS})
+        json.dumps(
+            {
+                "GatewaySecret": GATEWAY_SECRET,
+                "IntegrationCredentials": INTEGRATION_CREDENTIALS,
+                "WebhookCredentials": WEBHOOK_CREDENTIALS,
+            }
+        )
     )
     options = Options.from_environment(
         {

@@ -82,6 +82,7 @@ PASSES_MINISTACK: dict[str, Forge] = {
     "alg RS512 with SHA-256": _header({"alg": "RS512", "kid": KEY_ID}),
     "no alg": _header({"kid": KEY_ID}),
     "alg is a list": _header({"alg": ["RS256"], "kid": KEY_ID}),
+    "iat is a number of 400 digits": _raw_claim("iat", "-1" + "0" * 400),
     "exp in quotes": _claim(exp="9999999999"),
     "characters outside base64url": lambda issuer: issuer.token() + "!!!!",
     "padding": lambda issuer: issuer.token() + "==",

@@ -16,6 +16,7 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "log", "exception"}
 KNOWN_FIELDS = {
     "api_request_id",  # API Gateway's, to find the line of its access log
     "code",  # of the problem table
+    "delivery",  # the id that its sender was answered
     "error_location",  # file:line of each frame
     "error_type",  # an exception's class
     "event",  # a name from the bus's own list
@@ -24,6 +25,7 @@ KNOWN_FIELDS = {
     "outcome",  # from a closed set
     "reason",  # a code from a closed set
     "secret",  # an ARN
+    "source",  # of a webhook: smallcase or one that an operator named
     "user",  # guest or connected
 }
 

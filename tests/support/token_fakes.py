@@ -177,10 +177,13 @@ class FakeBus:
         self.failure: str | None = None
 
     def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        self.publish_json(detail_type, json.dumps(detail))
+
+    def publish_json(self, detail_type: str, detail: str) -> None:
         self._step(f"bus.publish {detail_type}")
         if self.failure is not None:
             raise BusUnavailable(self.failure)
-        self.events.append(Event(detail_type, json.loads(json.dumps(detail))))
+        self.events.append(Event(detail_type, json.loads(detail)))
 
     def of_type(self, detail_type: str) -> list[Mapping[str, object]]:
         """Return the details of the events of one type."""

@@ -121,9 +121,51 @@ def test_only_the_lifecycle_of_the_tokens_writes_a_secret_and_only_that_one(reso
 
 
 def test_whoever_publishes_does_so_under_one_name(resources: Resources) -> None:
+    names = {
+        "RefreshTokensRole": "gatehouse.tokens",
+        "AuthenticateRole": "gatehouse.tokens",
+        "ProcessWebhookRole": "gatehouse.webhooks",
+    }
     for role, statement in statements(resources):
         if "events:PutEvents" in as_list(statement["Action"]):
-            assert statement["Condition"] == {"StringEquals": {"events:source": "gatehouse.tokens"}}, role
+            assert statement["Condition"] == {"StringEquals": {"events:source": names[role]}}
+
+
+def test_what_a_webhook_brings_cannot_ask_for_an_authentication(resources: Resources) -> None:
+    assert "events:PutEvents" not in allowed(resources, "ReceiveWebhookRole")
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    assert "gatehouse.webhooks" not in rule["Properties"]["EventPattern"]["source"]
+
+
+def test_the_edge_of_the_webhooks_sends_to_one_queue_and_reads_two_secrets(resources: Resources) -> None:
+    may = allowed(resources, "ReceiveWebhookRole")
+    assert may.pop("sqs:SendMessage") == [{"Fn::GetAtt": ["WebhookQueue", "Arn"]}]
+    assert may.pop(READS) == [{"Ref": "GatewaySecret"}, {"Ref": "WebhookCredentials"}]
+    assert {action.partition(":")[0] for action in may} == {"logs", "xray"}
+
+
+def test_a_delivery_that_cannot_be_processed_comes_back_and_then_is_kept(resources: Resources) -> None:
+    (source,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["Properties"]["ScalingConfig"]["MaximumConcurrency"] >= 2
+    queue = resources["WebhookQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["WebhookDeadLetterQueue", "Arn"]}
+
+
+def test_a_delivery_is_hidden_for_six_times_the_functions_timeout(
+    written: dict[str, Any], resources: Resources
+) -> None:
+    timeout = resources["ProcessWebhookFunction"]["Properties"]["Timeout"]
+    assert written["Parameters"]["WebhookVisibilitySeconds"]["Default"] == 6 * timeout
+    assert written["Parameters"]["WebhookVisibilitySeconds"]["MinValue"] == timeout
+
+
+def test_the_index_of_the_event_log_holds_no_bodies(resources: Resources) -> None:
+    (index,) = resources["WebhooksTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "by_source"
+    assert index["Projection"]["ProjectionType"] == "INCLUDE"
+    assert "body" not in index["Projection"]["NonKeyAttributes"]
 
 
 def test_the_state_table_is_shared_by_keys(resources: Resources) -> None:
@@ -238,9 +280,13 @@ def test_cors_is_the_operators_list_and_nothing_else(resources: Resources) -> No
     }
 
 
-def test_only_the_guest_route_is_open(resources: Resources) -> None:
+def test_only_the_guest_route_and_the_webhooks_are_open(resources: Resources) -> None:
     found = operations(resources)
-    assert {route for route, operation in found.items() if "security" not in operation} == {"POST /v1/tokens/guest"}
+    assert {route for route, operation in found.items() if "security" not in operation} == {
+        "POST /v1/tokens/guest",
+        "POST /v1/webhooks/smallcase/{kind}",  # authenticated by their function
+        "POST /v1/webhooks/integration/{source}",
+    }
     assert found["POST /v1/tokens/user"]["security"] == [{"OidcAuthorizer": []}]
 
 
@@ -278,10 +324,11 @@ def test_what_happens_to_data_when_the_stack_goes_is_written_down(resources: Res
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"], name
 
 
-def test_secrets_and_connections_outlive_the_stack(resources: Resources) -> None:
+def test_secrets_connections_and_deliveries_outlive_the_stack(resources: Resources) -> None:
     layers = of_type(resources, "AWS::Lambda::LayerVersion")
     kept = {name for name, each in resources.items() if each.get("DeletionPolicy") == "Retain"} - layers.keys()
-    assert kept == {*of_type(resources, "AWS::SecretsManager::Secret"), "ConnectionsTable"}
+    data = {"ConnectionsTable", "WebhooksTable", "WebhookQueue", "WebhookDeadLetterQueue"}
+    assert kept == {*of_type(resources, "AWS::SecretsManager::Secret"), *data}
 
 
 def test_tables_are_encrypted_recoverable_and_forget(resources: Resources) -> None:

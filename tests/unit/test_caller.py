@@ -18,7 +18,7 @@ def test_an_expiry_is_a_number_or_a_number_as_text(exp: object) -> None:
 
 
 @pytest.mark.parametrize("claim", ["iss", "sub", "exp"])
-@pytest.mark.parametrize("value", [None, "", " ", [], {}, True, ["1"]])
+@pytest.mark.parametrize("value", [None, "", " ", [], {}, True, ["1"], "null", "[asha ravi]"])
 def test_a_token_without_issuer_subject_or_expiry_names_nobody(claim: str, value: object) -> None:
     with pytest.raises(CallerNotIdentified):
         identify({**CLAIMS, claim: value})

@@ -1,5 +1,6 @@
 """What the documents say about the code, held against the code."""
 
+import json
 import re
 from typing import Any, get_args
 
@@ -7,6 +8,8 @@ import pytest
 from cfnlint.decode.cfn_yaml import load
 
 from gatehouse import authenticator, refresher
+from gatehouse.delivery_event import detail
+from gatehouse.envelope import Envelope
 from gatehouse.problems import INTERNAL_ERROR, PROBLEMS
 from local.options import DEFAULT_AUDIENCE, DEFAULT_PORT
 from tests.conftest import ROOT
@@ -104,3 +107,10 @@ def test_the_decision_records_are_numbered_without_gaps() -> None:
 def test_every_event_file_is_named_after_a_function() -> None:
     functions = {path.name for path in (ROOT / "functions").iterdir() if path.is_dir()}
     assert {path.stem for path in (ROOT / "events").iterdir()} == functions
+
+
+def test_the_events_document_lists_every_member_of_a_deliverys_detail() -> None:
+    envelope = Envelope("i", "x", "smallcase", "orders", "2026-11-22T03:42:48Z", "", recognised=True, body=b"{}")
+    binary = envelope._replace(body=b"\xff")
+    members = {*json.loads(detail(envelope, replayed=True)), *json.loads(detail(binary))}
+    assert set(table((ROOT / "docs" / "events.md").read_text(), "member of the detail")) == members

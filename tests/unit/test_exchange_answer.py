@@ -185,10 +185,14 @@ def test_any_other_status_is_no_usable_answer_even_with_tokens(status: int) -> N
     assert judged(json_answer(token_object(STARTED), status)) == Unavailable(f"status_{status}")
 
 
-@pytest.mark.parametrize("error", [{"code": "X", "message": "x"}, None, "x", {}])
+@pytest.mark.parametrize("error", [{"code": "X", "message": "x"}, "x", {}, False])
 def test_a_200_that_speaks_of_an_error_is_no_grant(error: object) -> None:
     assert judged(json_answer({"error": error})) == Unavailable("error_object")
     assert judged(json_answer({**token_object(STARTED), "error": error})) == Unavailable("error_object")
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    assert judged(json_answer({**token_object(STARTED), "error": None})) == judged(json_answer(token_object(STARTED)))
 
 
 @pytest.mark.parametrize(

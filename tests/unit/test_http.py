@@ -51,7 +51,7 @@ def test_claims_are_the_authorizers() -> None:
     ],
 )
 def test_a_body_is_measured_as_it_was_sent(raw: str, encoded: bool, size: int) -> None:
-    assert Request("", {}, raw, encoded).body_size() == size
+    assert parse_request({**CALL, "body": raw, "isBase64Encoded": encoded}).body_size() == size
 
 
 @pytest.mark.parametrize("encoded", [False, True])
@@ -110,3 +110,23 @@ def test_a_bug_is_answered_and_logged_by_type_and_place_without_its_text(caplog:
     assert "test_http.py:" in fields["error_location"]
     assert record.exc_info is None
     assert "anything" not in str(fields)
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoded", "body"),
+    [("", False, b""), ("é", False, "é".encode()), ("\ud800", False, b"\xed\xa0\x80"), ("/w==", True, b"\xff")],
+)
+def test_a_body_is_read_as_it_was_sent(raw: str, encoded: bool, body: bytes) -> None:
+    assert parse_request({**CALL, "body": raw, "isBase64Encoded": encoded}).body() == body
+
+
+@pytest.mark.parametrize("raw", ["é", "a", "****"])
+def test_base64_that_is_none_is_an_error_of_the_body_alone(raw: str) -> None:
+    request = parse_request({**CALL, "body": raw, "isBase64Encoded": True})
+    with pytest.raises(ValueError):  # noqa: PT011 - its text is of no interest
+        request.body()
+
+
+def test_names_of_headers_are_read_in_lower_case_and_values_that_are_no_text_not_at_all() -> None:
+    request = parse_request({**CALL, "headers": {"X-Name": "value", "other": 7}})
+    assert request.headers == {"x-name": "value"}

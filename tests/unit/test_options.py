@@ -26,20 +26,18 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             "PORT": "9000",
             "OIDC_ISSUER": "https://auth.example.com/tenant/",
             "OIDC_AUDIENCE": "a,b",
-            "INTEGRATION_BASE_URL": "http://127.0.0.1:9100/prefix",
+            "INTEGRATION_BASE_URL": "http://127.0.0.1:9100/prefix/",
             "SMALLCASE_BASE_URL": "http://localhost:9200",
             "CORS_ORIGINS": "http://localhost:3000, https://app.example.com ,",
-            "PARAMETERS": "TokenLifetimeSeconds=60; CorsOrigins=https://a.example.com,https://b.example.com;",
+            "PARAMETERS": "TokenLifetimeSeconds=60; RefreshRate=rate(1 minute);",
             "SECRETS_FILE": str(tmp_path / "secrets.json"),
         }
     )
     assert options.ports.api == 9000
     assert options.issuer == "https://auth.example.com/tenant/"
     assert options.page_origins == ("http://localhost:3000", "https://app.example.com")
-    assert options.parameters == {
-        "TokenLifetimeSeconds": "60",
-        "CorsOrigins": "https://a.example.com,https://b.example.com",
-    }
+    assert options.integration_api == "http://127.0.0.1:9100/prefix"
+    assert options.parameters == {"TokenLifetimeSeconds": "60", "RefreshRate": "rate(1 minute)"}
     assert options.secrets == secrets
 
 
@@ -95,3 +93,8 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_options_do_not_print_secrets(tmp_path: Path) -> None:
     (tmp_path / "secrets.json").write_text('{"GatewaySecret": {"secret": "k3y"}}')
     assert "k3y" not in repr(Options.from_environment({"SECRETS_FILE": str(tmp_path / "secrets.json")}))
+
+
+def test_a_parameter_that_would_have_no_effect_is_refused() -> None:
+    with pytest.raises(InvalidOptions, match="no parameter Nope"):
+        Options.from_environment({"PARAMETERS": "TokenLifetimeSeconds=60;Nope=1"})

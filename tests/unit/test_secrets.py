@@ -89,7 +89,7 @@ def test_the_extension_is_asked_on_loopback_with_the_functions_own_token() -> No
     connection = FakeConnection(body=json.dumps({"SecretString": VALUE}).encode())
     assert reader(connection).read("arn:aws:x:secret:a/b").reveal() == VALUE
     (host, port, timeout), (method, path, headers) = connection.asked
-    assert (host, port) == ("localhost", 2773)
+    assert (host, port) == ("127.0.0.1", 2773)
     assert 0 < timeout <= 2
     assert (method, path) == ("GET", "/secretsmanager/get?secretId=arn%3Aaws%3Ax%3Asecret%3Aa%2Fb")
     assert headers == {"X-Aws-Parameters-Secrets-Token": "session-token"}

@@ -1,6 +1,7 @@
 """Every row of the tables in the docstring of `token_policy`, with its boundaries."""
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -76,11 +77,9 @@ class Answered(NamedTuple):
 GRANT = make_grant(NOW - 2)
 
 
-def stored_from_grant(refresh_token: str, obtained_at: float) -> Store:
+def stored_from_grant(refresh_token: str, obtained_at: float, left: float = HOUR_SECONDS - 2) -> Store:
     return Store(
-        IntegrationTokens(
-            Secret("access-granted"), Secret(refresh_token), "Bearer", NOW - 2 + HOUR_SECONDS, NOW - 2, obtained_at
-        )
+        IntegrationTokens(Secret("access-granted"), Secret(refresh_token), "Bearer", NOW + left, NOW - 2, obtained_at)
     )
 
 
@@ -101,6 +100,17 @@ REFRESH_ANSWERS = {
         Answered(60, GRANT, stored_from_grant("refresh-stored", NOW - DAY_SECONDS)),
         Answered(-60, GRANT, stored_from_grant("refresh-stored", NOW - DAY_SECONDS)),
         Answered(60, make_grant(NOW - 2, refresh_token="refresh-other"), stored_from_grant("refresh-other", NOW - 2)),
+        *(
+            Answered(
+                left, replace(GRANT, expires_at=NOW + new), stored_from_grant("refresh-stored", NOW - DAY_SECONDS, new)
+            )
+            for left, new in ((60, 30), (60, 31), (10, 10), (-1, 1))
+        ),
+    ],
+    "tokens that work for less than 30 seconds, and less than the stored ones": [
+        Answered(60, replace(GRANT, expires_at=NOW + 1), Keep("expires_too_soon")),
+        Answered(60, replace(GRANT, expires_at=NOW + 29.9), Keep("expires_too_soon")),
+        Answered(10, replace(GRANT, expires_at=NOW + 9), Keep("expires_too_soon")),
     ],
     "401, whatever its code": [Answered(60, Unauthorized(), LookAgain()), Answered(-60, Unauthorized(), LookAgain())],
     "another refusal (4xx), while the access token works": [
@@ -168,5 +178,5 @@ def test_every_row_of_the_docstrings_tables_has_a_case() -> None:
     tables = re.findall(r"(?:^\|.*\|\n)+", token_policy.__doc__ or "", re.MULTILINE)
     rows = [[line.strip("| ").split(" | ")[0] for line in table.splitlines()[2:]] for table in tables]
     assert rows == [list(TICKS), list(REFRESH_ANSWERS), list(AUTHENTICATE_ANSWERS)]
-    assert sum(map(len, rows)) == 12
+    assert sum(map(len, rows)) == 13
     assert all([*TICKS.values(), *REFRESH_ANSWERS.values(), *AUTHENTICATE_ANSWERS.values()])

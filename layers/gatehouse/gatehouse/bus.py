@@ -30,6 +30,10 @@ class Bus(Protocol):
         """Publish one event. Raises `BusUnavailable`."""
         ...
 
+    def publish_json(self, detail_type: str, detail: str) -> None:
+        """Publish one event whose detail is JSON already. Raises `BusUnavailable`."""
+        ...
+
 
 class EventBridgeBus:
     """A bus of EventBridge. Events have one source, that of the function that publishes."""
@@ -40,6 +44,10 @@ class EventBridgeBus:
 
     def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
         """See `Bus.publish`."""
+        self.publish_json(detail_type, json.dumps(detail))
+
+    def publish_json(self, detail_type: str, detail: str) -> None:
+        """See `Bus.publish_json`."""
         try:
             answer = aws.events().put_events(
                 Entries=[
@@ -47,7 +55,7 @@ class EventBridgeBus:
                         "EventBusName": self._name,
                         "Source": self._source,
                         "DetailType": detail_type,
-                        "Detail": json.dumps(detail),
+                        "Detail": detail,
                     }
                 ]
             )

@@ -41,7 +41,8 @@ def identify(claims: Mapping[str, object]) -> User:
 
 def _text(claims: Mapping[str, object], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not value.strip():
+    # API Gateway hands every claim over as text, null and lists as well: those name nobody.
+    if not isinstance(value, str) or not value.strip() or value == "null" or value.startswith("["):
         raise CallerNotIdentified(f"{name} is missing or empty")
     return value
 

@@ -68,7 +68,7 @@ def judge(answer: UpstreamAnswer, started_at: float, now: float) -> ExchangeAnsw
 
 
 def _grant(members: dict[str, object], started_at: float, now: float) -> Grant:
-    if "error" in members:
+    if members.get("error") is not None:
         raise UpstreamFault("error_object")
     token_type = members.get("token_type")
     if not isinstance(token_type, str) or token_type.casefold() != "bearer":

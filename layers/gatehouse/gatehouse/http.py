@@ -6,6 +6,7 @@ never logs a header, a body, a claim or the text of an exception.
 Payload format: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -27,9 +28,18 @@ class Request(NamedTuple):
     """What an edge needs of an API Gateway event."""
 
     request_id: str  # API Gateway's own, as in its access log
+    route: str  # as in the template: method and path with its variables
+    variables: Mapping[str, object]  # of the path
+    headers: Mapping[str, str]  # names in lower case; repeated ones joined with commas by API Gateway
     claims: Mapping[str, object]  # of the caller's JWT, verified by API Gateway; empty on routes without authorizer
     raw_body: str
     body_is_base64: bool
+
+    def body(self) -> bytes:
+        """Return the body as it was sent. Raises `ValueError` for base64 that is none; API Gateway sends none such."""
+        if self.body_is_base64:
+            return base64.b64decode(self.raw_body.encode("ascii"), validate=True)
+        return self.raw_body.encode("utf-8", "surrogatepass")
 
     def body_size(self) -> int:
         """Return the body's size in bytes as it was sent (of base64 text, without decoding it)."""
@@ -50,9 +60,13 @@ def parse_request(event: object) -> Request:
     """Read an event. Total: whatever is missing or of another type is read as absent."""
     top = _mapping(event)
     context = _mapping(top.get("requestContext"))
-    body, request_id = top.get("body"), context.get("requestId")
+    body = top.get("body")
+    headers = _mapping(top.get("headers"))
     return Request(
-        request_id=request_id if isinstance(request_id, str) else "",
+        request_id=_text(context.get("requestId")),
+        route=_text(top.get("routeKey")),
+        variables=_mapping(top.get("pathParameters")),
+        headers={name.lower(): value for name, value in headers.items() if isinstance(value, str)},
         claims=_mapping(_mapping(_mapping(context.get("authorizer")).get("jwt")).get("claims")),
         raw_body=body if isinstance(body, str) else "",
         body_is_base64=top.get("isBase64Encoded") is True,
@@ -105,6 +119,10 @@ def _payload(answer: Answer, content_type: str) -> dict[str, object]:
         "headers": {"content-type": content_type, **answer.headers},
         "body": json.dumps(answer.document, separators=(",", ":")),
     }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -30,6 +30,22 @@ class CallerNotIdentified(RequestError):
     """The verified token does not say who calls or until when."""
 
 
+class DeliveryNotAuthentic(RequestError):
+    """A webhook delivery without right credentials: missing, malformed, wrong, or of an unknown source."""
+
+
+class DeliveryNotReadable(RequestError):
+    """A webhook body that is not what its route needs to read before it can be authenticated."""
+
+
+class UnsupportedMediaType(RequestError):
+    """A body in a form that the route does not take: compressed, or not JSON where JSON is due."""
+
+
+class UnknownKind(RequestError):
+    """smallcase sends no webhooks of this kind."""
+
+
 class ServiceError(GatehouseError):
     """The request may be fine; something on this side is not."""
 
@@ -62,6 +78,23 @@ class ConnectionsUnavailable(ServiceError):
         self.reason = reason
 
 
+class WebhooksNotConfigured(ServiceError):
+    """What webhooks are authenticated with is not usable. `field` and `reason` say where and what, never a value."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"WebhookCredentials: {field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class QueueUnavailable(ServiceError):
+    """The queue did not take a delivery. `reason` is a code, never a message."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"queue unavailable: {reason}")
+        self.reason = reason
+
+
 class Problem(NamedTuple):
     """One row of the problem table."""
 
@@ -84,6 +117,33 @@ PROBLEMS: dict[type[GatehouseError], Problem] = {
         401,
         "Caller not identified",
         "The token must carry iss, sub and exp.",
+    ),
+    DeliveryNotAuthentic: Problem(
+        "DELIVERY_NOT_AUTHENTIC", 401, "Delivery not authentic", "The delivery's credentials are missing or wrong."
+    ),
+    DeliveryNotReadable: Problem(
+        "DELIVERY_NOT_READABLE", 400, "Delivery not readable", "The body must be one strict JSON object."
+    ),
+    UnsupportedMediaType: Problem(
+        "UNSUPPORTED_MEDIA_TYPE",
+        415,
+        "Unsupported media type",
+        "The body must not be compressed, and must be application/json on smallcase routes.",
+    ),
+    UnknownKind: Problem("UNKNOWN_KIND", 404, "Unknown kind", "There are no webhooks of this kind."),
+    WebhooksNotConfigured: Problem(
+        "WEBHOOKS_NOT_CONFIGURED",
+        503,
+        "Webhooks not configured",
+        "The operator has not completed the webhooks' configuration. The log names the field.",
+        RETRY_LATER_SECONDS,
+    ),
+    QueueUnavailable: Problem(
+        "QUEUE_UNAVAILABLE",
+        503,
+        "Queue unavailable",
+        "The delivery could not be stored. Send it again.",
+        RETRY_SOON_SECONDS,
     ),
     GatewayNotConfigured: Problem(
         "GATEWAY_NOT_CONFIGURED",

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # With the extension's own 180 seconds (SECRETS_MANAGER_TTL in the template), a rotated secret is used within 4 minutes.
 CACHE_SECONDS = 60
 
-EXTENSION_HOST = "localhost"
+EXTENSION_HOST = "127.0.0.1"  # a name would be two addresses, each with a time limit of its own
 EXTENSION_TIMEOUT_SECONDS = 2.0
 OK = 200
 

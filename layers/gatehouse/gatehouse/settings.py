@@ -15,6 +15,7 @@ from gatehouse.secrets import Extension
 log = logging.getLogger(__name__)
 
 CredentialsIn = Literal["body", "headers"]
+ChecksumEncoding = Literal["hex", "base64"]
 
 ONE_DAY_SECONDS = 24 * 60 * 60
 DEFAULT_EXTENSION_PORT = 2773
@@ -104,6 +105,50 @@ class IntegrationSettings(NamedTuple):
             tokens_secret_arn=env.text("TOKENS_SECRET_ARN"),
             state_table=env.text("STATE_TABLE"),
             event_bus=env.text("EVENT_BUS"),
+        )
+
+
+class AwsIdentity(NamedTuple):
+    """The function's own credentials, as Lambda hands them over."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret
+    region: str
+
+    @classmethod
+    def read(cls, env: Environment) -> Self:
+        """Read the variables that Lambda itself sets. Faults are reported by `env.check`."""
+        return cls(
+            access_key_id=env.text("AWS_ACCESS_KEY_ID"),
+            secret_access_key=Secret(env.text("AWS_SECRET_ACCESS_KEY")),
+            session_token=Secret(env.text("AWS_SESSION_TOKEN")),
+            region=env.text("AWS_REGION"),
+        )
+
+
+class WebhookSettings(NamedTuple):
+    """What the edge of the webhooks needs."""
+
+    gateway_secret_arn: str
+    credentials_secret_arn: str
+    allow_short_secrets: bool
+    checksum_encoding: ChecksumEncoding
+    queue_url: str
+    identity: AwsIdentity
+    extension: Extension | None
+
+    @classmethod
+    def read(cls, env: Environment) -> Self:
+        """Read the variables. Faults are reported by `env.check`, which the caller calls after the last variable."""
+        return cls(
+            gateway_secret_arn=env.text("GATEWAY_SECRET_ARN"),
+            credentials_secret_arn=env.text("WEBHOOK_CREDENTIALS_ARN"),
+            allow_short_secrets=env.choice("ALLOW_SHORT_SECRETS", "true", "false"),
+            checksum_encoding="hex" if env.choice("CHECKSUM_ENCODING", "hex", "base64") else "base64",
+            queue_url=env.text("WEBHOOK_QUEUE_URL"),
+            identity=AwsIdentity.read(env),
+            extension=_read_extension(env),
         )
 
 

@@ -17,6 +17,7 @@ The upstream's answer to a refresh (`on_refresh_answer`):
 | answer | next |
 |---|---|
 | tokens that are valid | store them; the 7 days go on, unless another refresh token came back |
+| tokens that work for less than 30 seconds, and less than the stored ones | keep those, try again at the next tick |
 | 401, whatever its code | look at the store again; still the same tokens: reauthenticate: `refresh_rejected` |
 | another refusal (4xx), while the access token works | keep the tokens, try again at the next tick |
 | another refusal (4xx), when it does not work any more | reauthenticate: `refresh_refused` |
@@ -41,6 +42,9 @@ from gatehouse.integration_tokens import IntegrationTokens
 
 # The refresh token lives 7 days (H: the brokerage's documentation); a day is left for whatever goes wrong.
 REFRESH_TOKEN_OLD_SECONDS = 6 * 24 * 60 * 60
+
+# What ends sooner than this may be dead before it is stored.
+USEFUL_SECONDS = 30
 
 Reason = Literal["no_tokens", "refresh_token_old", "refresh_rejected", "refresh_refused"]
 
@@ -102,6 +106,8 @@ def on_refresh_answer(
 ) -> Store | Keep | LookAgain | Reauthenticate:
     """Return the step after a refresh. `now` is in epoch seconds."""
     match answer:
+        case Grant() if answer.expires_at < min(now + USEFUL_SECONDS, stored.expires_at):
+            return Keep("expires_too_soon")
         case Grant():
             is_same = answer.refresh_token == stored.refresh_token
             since = stored.refresh_token_obtained_at if is_same else answer.obtained_at

@@ -1,0 +1,72 @@
+"""The queue between the edge and the log (SQS).
+
+Owns one call, SendMessage, signed with botocore and sent with urllib3: a whole boto3 client would cost most of the
+edge's cold start. A delivery is acknowledged only after this call has succeeded.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
+
+import json
+import logging
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from gatehouse.problems import QueueUnavailable
+from gatehouse.settings import AwsIdentity
+
+# Two attempts, each at most 1 + 3 seconds: inside the function's timeout. Sending twice is harmless, because the log
+# knows an envelope by its id.
+TIMEOUT = urllib3.Timeout(connect=1.0, read=3.0)
+RETRIES = urllib3.Retry(
+    total=1,
+    backoff_factor=0.1,
+    status_forcelist=(500, 502, 503, 504),
+    allowed_methods=None,
+    redirect=0,
+    respect_retry_after_header=False,  # it could ask for a pause that outlasts the invocation
+)
+
+OK = 200
+
+
+class DeliveryQueue(Protocol):
+    """Takes messages."""
+
+    def send(self, message: str) -> None:
+        """Return when the message is durable. Raises `QueueUnavailable`."""
+        ...
+
+
+class SqsDeliveryQueue:
+    """A queue of SQS."""
+
+    def __init__(self, queue_url: str, identity: AwsIdentity) -> None:
+        """The endpoint is the queue URL's own origin."""
+        self._queue_url = queue_url
+        self._identity = identity
+        parts = urlsplit(queue_url)
+        self._endpoint = f"{parts.scheme}://{parts.netloc}/"
+        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES)
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+    def send(self, message: str) -> None:
+        """See `DeliveryQueue.send`."""
+        body = json.dumps({"QueueUrl": self._queue_url, "MessageBody": message}).encode()
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
+        request = AWSRequest("POST", self._endpoint, headers=headers, data=body)
+        identity = self._identity
+        credentials = Credentials(
+            identity.access_key_id, identity.secret_access_key.reveal(), identity.session_token.reveal()
+        )
+        SigV4Auth(credentials, "sqs", identity.region).add_auth(request)
+        try:
+            answer = self._http.request("POST", self._endpoint, body=body, headers=dict(request.headers.items()))
+        except urllib3.exceptions.HTTPError as error:
+            raise QueueUnavailable(type(error).__name__) from None
+        if answer.status != OK:
+            raise QueueUnavailable(f"status_{answer.status}")
