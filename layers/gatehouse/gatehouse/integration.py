@@ -12,13 +12,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from json import loads
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from gatehouse.http_transport import HttpTransport
 from gatehouse.integration_call import API_PATH, Call, Parameters, build_call, checked_base
 from gatehouse.problems import ServiceError
 from gatehouse.secret_value import Secret
-from gatehouse.upstream import Transport, UpstreamAnswer, UpstreamFault, UpstreamRequest
+from gatehouse.upstream import (
+    Transport,
+    UpstreamAnswer,
+    UpstreamFault,
+    UpstreamRequest,
+    is_header_safe,
+    refuse_constant,
+)
 
 if TYPE_CHECKING:
     from gatehouse.token_store import Stored
@@ -59,7 +66,7 @@ class IntegrationResponse:
     def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Return the body's value as JSON. Raises `UpstreamFault` `not_json`."""
         try:
-            return loads(self.body.decode(), parse_constant=_refuse_constant)
+            return loads(self.body.decode(), parse_constant=refuse_constant)
         except (ValueError, RecursionError):
             raise UpstreamFault("not_json") from None
 
@@ -170,7 +177,7 @@ class IntegrationClient:
         if kept is not None and kept.since <= now < kept.until:
             return kept.token
         tokens = self._tokens.read().tokens
-        if tokens is None or not _is_sendable(tokens.access_token.reveal()):
+        if tokens is None or not is_header_safe(tokens.access_token.reveal()):
             raise NoTokens
         until = min(now + KEEP_SECONDS, tokens.expires_at - EXPIRY_MARGIN_SECONDS)
         self._kept = _Kept(tokens.access_token, now, until)
@@ -197,12 +204,3 @@ def _pause_seconds(
         return None
     backoff = min(BACKOFF_SECONDS * 2.0**failures, MAX_BACKOFF_SECONDS)
     return max(backoff * random.uniform(0.5, 1.0), asked_for or 0)  # noqa: S311 - jitter is no secret
-
-
-def _is_sendable(token: str) -> bool:
-    """Whether a token can stand in a header: printable ASCII without spaces."""
-    return token.isascii() and token.isprintable() and token != "" and " " not in token
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")

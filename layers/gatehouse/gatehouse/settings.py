@@ -6,16 +6,18 @@ never says a value: some of them are secrets.
 
 import logging
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from gatehouse.problems import ServiceError
 from gatehouse.secret_value import Secret
 from gatehouse.secrets import Extension
 
+if TYPE_CHECKING:
+    from gatehouse.webhooks import ChecksumEncoding
+
 log = logging.getLogger(__name__)
 
 CredentialsIn = Literal["body", "headers"]
-ChecksumEncoding = Literal["hex", "base64"]
 
 ONE_DAY_SECONDS = 24 * 60 * 60
 DEFAULT_EXTENSION_PORT = 2773
@@ -133,7 +135,7 @@ class WebhookSettings(NamedTuple):
     gateway_secret_arn: str
     credentials_secret_arn: str
     allow_short_secrets: bool
-    checksum_encoding: ChecksumEncoding
+    checksum_encoding: "ChecksumEncoding"
     queue_url: str
     identity: AwsIdentity
     extension: Extension | None

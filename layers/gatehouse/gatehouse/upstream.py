@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from gatehouse.problems import ServiceError
 
@@ -46,7 +46,7 @@ class UpstreamAnswer:
         if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise UpstreamFault("content_type")
         try:
-            value = json.loads(self.body.decode(), parse_constant=_refuse_constant)
+            value = json.loads(self.body.decode(), parse_constant=refuse_constant)
         except (ValueError, RecursionError):
             raise UpstreamFault("not_json") from None
         if not isinstance(value, dict):
@@ -71,5 +71,11 @@ class Transport(Protocol):
         ...
 
 
-def _refuse_constant(_name: str) -> None:
+def refuse_constant(_name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's JSON reader takes: for its `parse_constant`. Raises ValueError."""
     raise ValueError("NaN and Infinity are no JSON")
+
+
+def is_header_safe(token: str) -> bool:
+    """Whether a token can stand in a header: printable ASCII without spaces, and not nothing."""
+    return token != "" and token.isascii() and token.isprintable() and " " not in token
