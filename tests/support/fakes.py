@@ -1,5 +1,11 @@
 """In-memory stand-ins. Each runs through the same contract suite as the adapter it stands for."""
 
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
 from gatehouse.caller import User
 from gatehouse.problems import ConnectionsUnavailable, SecretUnavailable
 from gatehouse.secret_value import Secret
@@ -13,6 +19,20 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def replace_sleep(monkeypatch: pytest.MonkeyPatch, pause: Callable[[float], object]) -> None:
+    """Call `pause` where this thread would sleep. The emulator's modules leave threads behind that go on sleeping."""
+    sleep, here = time.sleep, threading.get_ident()
+
+    def pause_here(seconds: float) -> None:
+        (pause if threading.get_ident() == here else sleep)(seconds)
+
+    monkeypatch.setattr("time.sleep", pause_here)
 
 
 class FakeSecrets:

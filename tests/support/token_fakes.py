@@ -33,7 +33,7 @@ from gatehouse.settings import CredentialsIn
 from gatehouse.token_exchange import Credentials, TokenExchange
 from gatehouse.token_store import LostRace, Stored
 from gatehouse.upstream import UpstreamAnswer, UpstreamFault, UpstreamRequest
-from tests.support.fakes import Clock
+from tests.support.fakes import Clock, replace_sleep
 
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
@@ -445,7 +445,7 @@ class TokenAccount:
         self.clock = Clock()
         self.transport = FakeTransport(self.clock)
         monkeypatch.setattr("time.time", self.clock)
-        monkeypatch.setattr("time.sleep", lambda seconds: setattr(self.clock, "now", self.clock.now + seconds))
+        replace_sleep(monkeypatch, self.clock.advance)
         monkeypatch.setattr("gatehouse.token_adapters.HttpTransport", lambda: self.transport)
         create_state_table()
         boto3.client("events").create_event_bus(Name="gatehouse")

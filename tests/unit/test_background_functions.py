@@ -1,6 +1,8 @@
 """Both functions that nobody waits for, from event to outcome, over an AWS account in memory."""
 
 import json
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -486,3 +488,13 @@ def test_refresh_tokens_runs_whatever_it_is_invoked_with(account: TokenAccount, 
 def test_stored_tokens_are_those_that_the_tests_make(account: TokenAccount) -> None:
     account.hold_tokens(left=60)
     assert account.stored.tokens == make_tokens(account.clock.now, left=60)
+
+
+def test_a_thread_that_sleeps_elsewhere_does_not_move_the_clock(account: TokenAccount) -> None:
+    before = account.clock.now
+    elsewhere = threading.Thread(target=lambda: time.sleep(0.001))
+    elsewhere.start()
+    elsewhere.join()
+    assert account.clock.now == before
+    time.sleep(60)
+    assert account.clock.now == before + 60

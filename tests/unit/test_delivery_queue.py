@@ -13,6 +13,7 @@ from gatehouse.delivery_queue import RETRIES, TIMEOUT, SqsDeliveryQueue
 from gatehouse.problems import QueueUnavailable
 from gatehouse.secret_value import Secret
 from gatehouse.settings import AwsIdentity
+from tests.support.fakes import replace_sleep
 
 QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/webhooks"
 MESSAGE = '{"id":"é"}'
@@ -143,7 +144,7 @@ class Wire:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     fake = Wire()
     monkeypatch.setattr(HTTPConnectionPool, "_make_request", fake.make_request)
-    monkeypatch.setattr("time.sleep", fake.pauses.append)
+    replace_sleep(monkeypatch, fake.pauses.append)
     return fake
 
 
