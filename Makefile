@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 PYTHON ?= python3.13
+# `make deploy` without a STAGE is dev; what operators run without one works on the stack of `make run`.
+OPS_STAGE := $(or $(STAGE),local)
 STAGE ?= dev
 UV := .tools/uv/bin/uv
 # A real 3.13 first on PATH: `sam build` looks for python3.13 from a folder without .python-version.
@@ -50,7 +52,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-h
 lock: .tools/uv/.installed ## Compile pyproject.toml into the locked requirements (UPGRADE=1 takes newer versions)
 	@$(LOCK) --group layer -o layers/gatehouse/requirements.txt
 	@$(LOCK) --group powertools -o layers/powertools/requirements.txt
-	@for group in runtime dev sam checkov uv; do \
+	@for group in runtime dev sam checkov uv verify peers node sbom; do \
 	  echo "· $$group"; $(LOCK) --group $$group -c layers/gatehouse/requirements.txt -c layers/powertools/requirements.txt -o requirements/$$group.txt; done
 
 build: tools ## Build the artifacts for AWS into .aws-sam/build, byte-compiled
@@ -95,3 +97,20 @@ endef
 	$(environment)
 .tools/checkov/.installed: requirements/checkov.txt .tools/uv/.installed
 	$(environment)
+.tools/verify/.installed: requirements/verify.txt .tools/uv/.installed
+	$(environment)
+.tools/peers/.installed: requirements/peers.txt .tools/uv/.installed
+	$(environment)
+.tools/node/.installed: requirements/node.txt .tools/uv/.installed
+	$(environment)
+.tools/sbom/.installed: requirements/sbom.txt .tools/uv/.installed
+	$(environment)
+
+# The browser tests drive the system's Chromium.
+.tools/chromium/.installed:
+	@mkdir -p $(@D)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  echo "Installing chromium …"; run=; [ "$$(id -u)" = 0 ] || run="sudo -n"; \
+	  { $$run apt-get -qq update && $$run env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium; } \
+	    >$(@D)/log 2>&1 || echo "No chromium here, and it could not be installed (see $(@D)/log): the browser tests will be skipped."; }
+	@touch $@
