@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.13
 # `make deploy` without a STAGE is dev; what operators run without one works on the stack of `make run`.
-OPS_STAGE := $(or $(STAGE),local)
+export OPS_STAGE := $(or $(STAGE),local)
 STAGE ?= dev
 UV := .tools/uv/bin/uv
 # A real 3.13 first on PATH: `sam build` looks for python3.13 from a folder without .python-version.
@@ -15,11 +15,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 SAM := .tools/sam/bin/sam
+TSC := .tools/node/bin/node .tools/typescript/node_modules/typescript/bin/tsc
 
 ##@ Use
-.PHONY: help run invoke logs
+.PHONY: help run invoke logs example
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: tools ## Build, deploy and serve the whole stack on this machine (PORT, OIDC_ISSUER, SECRETS_FILE, … see README)
 	@exec .venv/bin/python -m local
@@ -30,19 +31,72 @@ invoke: .venv/.installed ## Invoke a function of the running stack: FUNCTION=iss
 logs: .venv/.installed ## Print a function's log lines of the running stack: FUNCTION=issue_guest_token
 	@.venv/bin/python -m local.logs "$(FUNCTION)"
 
+example: tools ## Deploy an example beside the running stack: NAME=events or NAME=consumer (PARAMETERS=…)
+	@.venv/bin/python -m local.example "$(NAME)"
+
+##@ Operate
+.PHONY: deploy configure doctor status replay redrive show-webhook import-connections
+configure doctor status replay redrive show-webhook import-connections: export PYTHONPATH := layers/gatehouse
+deploy: export OPS_STAGE = $(STAGE)
+deploy: tools ## Deploy to AWS with the settings of samconfig.toml: STAGE=dev|prod
+	@PYTHONPATH=layers/gatehouse .venv/bin/python -m ops.deploy_plan
+	@.venv/bin/python -m local.build
+	@$(SAM) deploy --config-env "$(STAGE)" $(if $(CI),--no-confirm-changeset)
+	@echo; echo "Next: make configure STAGE=$(STAGE) (asks for the secrets), then make doctor STAGE=$(STAGE)"
+
+configure: .venv/.installed ## Fill in the secrets, without echo, and run the first tick: [FILE=secrets.json|-] [STAGE=…]
+	@exec .venv/bin/python -m ops.configure
+
+doctor: .venv/.installed ## Look at a deployment from all sides, and say what to do: [JSON=1] [STAGE=…]
+	@exec .venv/bin/python -m ops.doctor
+
+status: .venv/.installed ## Tokens, last runs, queues, deliveries and alarms on one screen: [STAGE=…]
+	@exec .venv/bin/python -m ops.status
+
+replay: .venv/.installed ## Publish deliveries again from the event log: SOURCE=… SINCE=… [UNTIL=…] [ID=…] [DRY_RUN=1] [STAGE=…]
+	@exec .venv/bin/python -m ops.replay
+
+redrive: .venv/.installed ## Move deliveries from the dead-letter queue back to where they failed: [MAX=…] [STAGE=…]
+	@exec .venv/bin/python -m ops.redrive
+
+import-connections: .venv/.installed ## Bring along connections made elsewhere, dry run first: FILE=users.csv [APPLY=1] [SHOW=1] [STAGE=…]
+	@exec .venv/bin/python -m ops.import_connections
+
+show-webhook: .venv/.installed ## Print what to register with the brokerage: SOURCE=… [INDEX=…] [SHOW_SECRETS=1] [STAGE=…]
+	@exec .venv/bin/python -m ops.show_webhook
+
 ##@ Work on it
-.PHONY: test check format lock build deploy clean tools
-test: tools ## Run all tests, end to end included, with the coverage gate
+.PHONY: test check verify mutation schemathesis privileges screenshot format lock build sbom clean tools
+test: tools .tools/node/.installed .tools/chromium/.installed ## Run all tests, end to end included, with the coverage gate
 	@.venv/bin/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed ## Run the fast checks: format, lint, types, layers, template
+check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed .tools/typescript/.installed ## Run the fast checks: format, lint, types, layers, template
 	@echo "· ruff"; .venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@echo "· mypy"; .venv/bin/mypy
+	@echo "· tsc"; $(TSC) --project local/playground
 	@echo "· import-linter"; PYTHONPATH=layers/gatehouse:. .venv/bin/lint-imports
 	@echo "· cfn-lint"; .venv/bin/cfn-lint
 	@echo "· sam validate"; $(SAM) validate --lint --region us-east-1
+	@for example in examples/*/template.yaml; do $(SAM) validate --region us-east-1 --template-file $$example; done
 	@echo "· checkov"; .tools/checkov/bin/checkov --config-file .checkov.yaml
 	@echo "All checks passed."
+
+# What takes too long for every change; each is a target of its own.
+verify: mutation schemathesis ## Run the long checks
+	@echo "All verified."
+
+mutation: .tools/verify/.installed ## Change what authenticates and decides, bit by bit: a test must fail for each (MODULES="webhooks …")
+	@.tools/verify/bin/python -m tests.mutation $(MODULES)
+
+schemathesis: tools .tools/verify/.installed ## Hold a running stack against docs/openapi.yaml with requests that nobody thought of (SEED=…)
+	@exec .tools/verify/bin/python -m tests.fuzz
+
+privileges: tools ## Print which permissions the functions used, with the number of calls (WRITE=1 writes docs/privileges.md)
+	@$(if $(WRITE),.venv/bin/python -m tests.support.privileges,mkdir -p .local && \
+	  PRIVILEGES=.local/privileges.txt .venv/bin/python -m pytest tests/e2e/test_privileges.py && cat .local/privileges.txt)
+
+screenshot: tools .tools/chromium/.installed ## Make the README's picture of the playground anew
+	@SCREENSHOT=1 .venv/bin/python -m pytest tests/browser -k screenshot
 
 format: .venv/.installed ## Format the code and apply safe fixes
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
@@ -58,11 +112,30 @@ lock: .tools/uv/.installed ## Compile pyproject.toml into the locked requirement
 build: tools ## Build the artifacts for AWS into .aws-sam/build, byte-compiled
 	@.venv/bin/python -m local.build
 
-deploy: build ## Deploy to AWS with the settings of samconfig.toml: STAGE=dev|prod
-	@$(SAM) deploy --config-env "$(STAGE)"
+# Without its remark that pyproject.toml has no dependencies: they are in groups.
+SBOM := PYTHONWARNINGS=ignore::UserWarning .tools/sbom/bin/cyclonedx-py environment --mc-type application --pyproject pyproject.toml --output-reproducible
+sbom: .tools/sbom/.installed .tools/deployed/.installed .venv/.installed ## List what is deployed and developed with (CycloneDX, .local/sbom), and its licences
+	@mkdir -p .local/sbom
+	@$(SBOM) --output-file .local/sbom/deployed.cdx.json .tools/deployed/bin/python
+	@$(SBOM) --output-file .local/sbom/development.cdx.json .venv/bin/python
+	@echo "Written to .local/sbom"; .venv/bin/python -m ops.licences --write
 
 clean: ## Remove everything that was built or installed here
 	@rm -rf .venv .tools .aws-sam .local .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+##@ Measure
+.PHONY: load bench bench-quick scaling
+scaling: .venv/.installed ## Print what it costs and what is hit first, on paper (WRITE=1 puts it into docs/scaling.md)
+	@.venv/bin/python -m ops.scaling $(if $(WRITE),--write)
+
+load: tools .tools/verify/.installed ## Drive a local stack with a seeded mix, kill processes, account for it: COUNT, SEED, KILLS, USERS, PLOT=1
+	@exec .tools/verify/bin/python -m tests.load
+
+bench: tools .tools/peers/.installed .tools/verify/.installed ## Cold and warm, side by side with what people write (ROUNDS, WARM, PLOT=file.svg)
+	@.tools/verify/bin/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WARM),--warm $(WARM)) --plot $(or $(PLOT),.local/bench/results.svg)
+
+bench-quick: tools .tools/peers/.installed ## The same in a few rounds, without the plot
+	@.venv/bin/python -m bench --rounds 5
 
 ##@
 tools: .venv/.installed .tools/sam/.installed .tools/runtime/.installed
@@ -89,22 +162,40 @@ define environment
 	@touch $@
 endef
 
+# What functions import is compiled, as in Lambda.
+byte_compile = env -u PYTHONDONTWRITEBYTECODE $(@D)/bin/python -m compileall -qq $(@D)/lib
+
 .venv/.installed: requirements/dev.txt .tools/uv/.installed
 	$(environment)
 .tools/sam/.installed: requirements/sam.txt .tools/uv/.installed
 	$(environment)
 .tools/runtime/.installed: requirements/runtime.txt .tools/uv/.installed
 	$(environment)
+	@$(byte_compile)
 .tools/checkov/.installed: requirements/checkov.txt .tools/uv/.installed
 	$(environment)
 .tools/verify/.installed: requirements/verify.txt .tools/uv/.installed
 	$(environment)
 .tools/peers/.installed: requirements/peers.txt .tools/uv/.installed
 	$(environment)
+	@$(byte_compile)
 .tools/node/.installed: requirements/node.txt .tools/uv/.installed
 	$(environment)
+# The types of the browser client and of the playground are checked with the one package of this lock file.
+.tools/typescript/.installed: local/playground/package.json local/playground/package-lock.json local/playground/.npmrc .tools/node/.installed
+	@echo "Installing $(word 2,$^) …"
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $(wordlist 1,3,$^) $(@D)
+	@cd $(@D) && PATH="$(CURDIR)/.tools/node/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
 .tools/sbom/.installed: requirements/sbom.txt .tools/uv/.installed
 	$(environment)
+# What the layers hold, and nothing else: to be listed.
+.tools/deployed/.installed: layers/gatehouse/requirements.txt layers/powertools/requirements.txt .tools/uv/.installed
+	@echo "Installing what is deployed …"
+	@rm -rf $(@D) && $(UV) venv --quiet --python .tools/uv/bin/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes $(foreach file,$(filter %.txt,$^),-r $(file))
+	@touch $@
 
 # The browser tests drive the system's Chromium.
 .tools/chromium/.installed:

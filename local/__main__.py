@@ -46,10 +46,12 @@ def how_to_use(running: StackFile, options: Options, logs: Path) -> str:
     api = running.api_url
     lines = [
         "",
+        f"  Playground {running.playground_url}",
         f"  API        {api}",
         f"  AWS        {running.aws_endpoint_url}  (access key and secret: {running.aws_access_key_id})",
         f"  OIDC       {running.oidc_issuer}",
-        f"  Upstream   {running.integration_api_url}  (Integration API)",
+        f"  Upstreams  {running.integration_api_url}  (Integration API)",
+        f"             {running.smallcase_api_url}  (smallcase Gateway API)",
         f"  Origins    {', '.join(options.page_origins)}",
         f"  Logs       {logs.relative_to(ROOT)}/ ; a function's: make logs FUNCTION=issue_guest_token",
         "  Details    .local/stack.json",

@@ -1,6 +1,6 @@
 """`make build`: the artifacts that go to AWS, and that the laptop runs as well.
 
-Owns `.aws-sam/build`: `sam build`, then byte-compilation, because SAM ships no `.pyc` and every cold start would
+Owns what is in `.aws-sam`: `sam build`, then byte-compilation, because SAM ships no `.pyc` and every cold start would
 compile anew. It builds only when something has changed. One build at a time: others wait for it.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,23 @@ from local.paths import ARTIFACTS, PYTHON, ROOT, SAM, STATE, TEMPLATE
 from local.processes import CommandFailed, Supervisor
 
 BUILD_SECONDS: Final = 300
-_INPUTS: Final = ("functions", "layers")
-_STAMP: Final = ARTIFACTS / ".inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A template, the folders that its code is in, and where its artifacts go."""
+
+    template: Path
+    folders: tuple[Path, ...]
+    artifacts: Path
+
+    @property
+    def built_template(self) -> Path:
+        """The template that names the artifacts: what is deployed."""
+        return self.artifacts / "template.yaml"
+
+
+GATEHOUSE: Final = Project(TEMPLATE, (ROOT / "functions", ROOT / "layers"), ARTIFACTS)
 
 
 @contextmanager
@@ -31,15 +47,16 @@ def exclusive() -> Iterator[None]:
         yield
 
 
-def build(supervisor: Supervisor, log: Path) -> bool:
+def build(supervisor: Supervisor, log: Path, project: Project = GATEHOUSE) -> bool:
     """Build what has changed, and return whether anything had. Call it within `exclusive`. Raises CommandFailed."""
-    inputs = _digest()
-    if _STAMP.is_file() and _STAMP.read_text() == inputs:
+    stamp, inputs = project.artifacts / ".inputs", _digest(project)
+    if stamp.is_file() and stamp.read_text() == inputs:
         return False
-    _STAMP.unlink(missing_ok=True)
-    supervisor.run("sam build", [str(SAM), "build"], env=sam_environment(), log=log, timeout=BUILD_SECONDS, cwd=ROOT)
-    _byte_compile()
-    _STAMP.write_text(inputs)
+    stamp.unlink(missing_ok=True)
+    argv = [str(SAM), "build", "--template-file", str(project.template), "--build-dir", str(project.artifacts)]
+    supervisor.run("sam build", argv, env=sam_environment(), log=log, timeout=BUILD_SECONDS, cwd=ROOT)
+    _byte_compile(project.artifacts)
+    stamp.write_text(inputs)
     return True
 
 
@@ -65,22 +82,22 @@ def sam_environment() -> dict[str, str]:
     }
 
 
-def _byte_compile() -> None:
+def _byte_compile(artifacts: Path) -> None:
     """Compile every module where it will lie on Lambda, so that a trace names those places.
 
     `unchecked-hash`: the interpreter neither looks at the source nor depends on file times, which zip files lose.
     """
-    for artifact in sorted(path for path in ARTIFACTS.iterdir() if path.is_dir()):
+    for artifact in sorted(path for path in artifacts.iterdir() if path.is_dir()):
         place = "/opt" if (artifact / "python").is_dir() else "/var/task"
         options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(artifact), "-p", place]
         subprocess.run([str(PYTHON), "-m", "compileall", *options, str(artifact)], check=True, env={})
 
 
-def _digest() -> str:
+def _digest(project: Project) -> str:
     """Return a digest of everything that the artifacts are made of."""
     digest = hashlib.sha256()
-    folders = [path for name in _INPUTS for path in sorted((ROOT / name).rglob("*"))]
-    for path in [TEMPLATE, Path(__file__), *folders]:
+    code = [path for folder in project.folders for path in sorted(folder.rglob("*"))]
+    for path in [project.template, Path(__file__), *code]:
         if path.is_file() and "__pycache__" not in path.parts:
             content = path.read_bytes()
             digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode())

@@ -1,7 +1,6 @@
-"""Deploying the built template into the emulator with SAM CLI.
+"""Deploying a built template into the emulator with SAM CLI: Gatehouse's, or an example's beside it.
 
-Owns the parameters that differ on a laptop, and reading the stack's outputs. It declares no resource: those stand in
-template.yaml alone.
+Owns how SAM CLI is called, and reading a stack's outputs. It declares no resource: those stand in the templates alone.
 """
 
 from collections.abc import Mapping
@@ -12,19 +11,24 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 import boto3
 from botocore.config import Config
 
-from local.build import sam_environment
-from local.paths import ARTIFACTS, ROOT, SAM
+from local.build import GATEHOUSE, Project, sam_environment
+from local.paths import ROOT, SAM
 from local.processes import Supervisor
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
 
 STACK_NAME: Final = "gatehouse-local"
+EXAMPLE_PREFIX: Final = "gatehouse-example-"
+"""Before the name of an example, the name of its stack."""
+
 REGION: Final = "ap-south-1"
 ACCESS_KEY_ID: Final = "test"
 SECRET_ACCESS_KEY: Final = "test"  # noqa: S105 - the emulator's root user
@@ -51,6 +55,8 @@ class Endpoint:
     @overload
     def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
     @overload
+    def client(self, service: Literal["events"]) -> "EventBridgeClient": ...
+    @overload
     def client(self, service: Literal["iam"]) -> "IAMClient": ...
     @overload
     def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
@@ -58,6 +64,8 @@ class Endpoint:
     def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
     @overload
     def client(self, service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> "SQSClient": ...
 
     def client(self, service: str) -> object:
         """Return a boto3 client of the account."""
@@ -71,8 +79,16 @@ class Endpoint:
         )
 
 
-def deploy(supervisor: Supervisor, endpoint: Endpoint, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
-    """Deploy `.aws-sam/build` and return the stack's outputs. Raises CommandFailed."""
+def deploy(
+    supervisor: Supervisor,
+    endpoint: Endpoint,
+    parameters: Mapping[str, str],
+    log: Path,
+    *,
+    project: Project = GATEHOUSE,
+    stack_name: str = STACK_NAME,
+) -> dict[str, str]:
+    """Deploy what was built and return the stack's outputs. Raises CommandFailed."""
     environment = sam_environment() | endpoint.environment() | {"SAM_CLI_POLL_DELAY": "0.3"}
     supervisor.run(
         "sam deploy",
@@ -83,8 +99,10 @@ def deploy(supervisor: Supervisor, endpoint: Endpoint, parameters: Mapping[str, 
             str(ROOT / "samconfig.toml"),
             "--config-env",
             "local",
+            "--stack-name",
+            stack_name,
             "--template-file",
-            str(ARTIFACTS / "template.yaml"),
+            str(project.built_template),
             "--region",
             REGION,
             "--parameter-overrides",
@@ -95,7 +113,7 @@ def deploy(supervisor: Supervisor, endpoint: Endpoint, parameters: Mapping[str, 
         timeout=DEPLOY_SECONDS,
         cwd=ROOT,
     )
-    (stack,) = endpoint.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    (stack,) = endpoint.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.deploy import Endpoint
+from local.deploy import EXAMPLE_PREFIX, Endpoint
 from local.stack_file import NoStack, StackFile
 
 
 def function_name(outputs: Mapping[str, str], name: str) -> str | None:
-    """Return the deployed name of the function in folder `functions/<name>`."""
+    """Return the deployed name of the function in folder `functions/<name>`; an example's goes by its deployed name."""
+    if name.startswith(EXAMPLE_PREFIX):
+        return name
     return outputs.get("".join(part.capitalize() for part in name.split("_")) + "FunctionName")
 
 
@@ -20,7 +22,11 @@ def invoke(endpoint: Endpoint, outputs: Mapping[str, str], name: str, event: obj
     deployed = function_name(outputs, name)
     if deployed is None:
         raise KeyError(name)
-    answer = endpoint.client("lambda").invoke(FunctionName=deployed, Payload=json.dumps(event))
+    client = endpoint.client("lambda")
+    try:
+        answer = client.invoke(FunctionName=deployed, Payload=json.dumps(event))
+    except client.exceptions.ResourceNotFoundException:
+        raise KeyError(name) from None
     return json.loads(answer["Payload"].read()), not answer.get("FunctionError")
 
 

@@ -1,7 +1,7 @@
 """`make logs`: print the log lines of a function of the running stack, oldest first."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from local.deploy import Endpoint
 from local.invoke import function_name
@@ -9,10 +9,22 @@ from local.stack_file import NoStack, StackFile
 
 
 def lines(endpoint: Endpoint, group: str) -> Iterator[str]:
-    """Yield every line of a log group in the order of time."""
-    for page in endpoint.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
-        for event in page["events"]:
-            yield event["message"].rstrip("\n")
+    """Yield every line of a log group in the order of time. Raises KeyError where there is no such group."""
+    client = endpoint.client("logs")
+    try:
+        for page in client.get_paginator("filter_log_events").paginate(logGroupName=group):
+            for event in page["events"]:
+                yield event["message"].rstrip("\n")
+    except client.exceptions.ResourceNotFoundException:
+        raise KeyError(group) from None
+
+
+def group_of(outputs: Mapping[str, str], name: str) -> str:
+    """Return the log group of a function (see `function_name`). Raises KeyError where there is no such function."""
+    deployed = function_name(outputs, name)
+    if deployed is None:
+        raise KeyError(name)
+    return f"/aws/lambda/{deployed}"
 
 
 def main(argv: list[str]) -> int:
@@ -23,12 +35,12 @@ def main(argv: list[str]) -> int:
     except NoStack as error:
         print(error, file=sys.stderr)
         return 1
-    deployed = function_name(running.outputs, name)
-    if deployed is None:
+    try:
+        for line in lines(running.endpoint, group_of(running.outputs, name)):
+            print(line)
+    except KeyError:
         print(f"The stack has no function {name!r}. Say for instance FUNCTION=issue_guest_token.", file=sys.stderr)
         return 1
-    for line in lines(running.endpoint, f"/aws/lambda/{deployed}"):
-        print(line)
     return 0
 
 

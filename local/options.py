@@ -4,20 +4,18 @@ Owns the names, defaults and forms of these settings. It reports everything that
 value of the secrets file.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from local import parameters, secrets_file
 from local.paths import TEMPLATE
 from local.ports import Ports
 
 DEFAULT_PORT: Final = 8700
 DEFAULT_AUDIENCE: Final = "gatehouse"
-SECRET_NAMES: Final = ("GatewaySecret", "IntegrationCredentials", "WebhookCredentials")
 
 
 class InvalidOptions(Exception):
@@ -48,7 +46,7 @@ class Options:
             integration_base_url=_base_url("INTEGRATION_BASE_URL", environment, faults),
             smallcase_base_url=_base_url("SMALLCASE_BASE_URL", environment, faults),
             cors_origins=tuple(filter(None, (part.strip() for part in environment.get("CORS_ORIGINS", "").split(",")))),
-            parameters=_parameters(environment.get("PARAMETERS", ""), faults),
+            parameters=parameters.parse(environment.get("PARAMETERS", ""), TEMPLATE, faults),
             secrets=_secrets(environment.get("SECRETS_FILE", ""), faults),
         )
         if faults:
@@ -70,6 +68,11 @@ class Options:
     def integration_api(self) -> str:
         """The base URL of the Integration API, the simulated one included."""
         return self.integration_base_url or f"http://127.0.0.1:{self.ports.integration_api}"
+
+    @property
+    def smallcase_api(self) -> str:
+        """The base URL of the Gateway API, the simulated one included."""
+        return self.smallcase_base_url or f"http://127.0.0.1:{self.ports.smallcase_api}"
 
 
 def _ports(text: str, faults: list[str]) -> Ports:
@@ -101,35 +104,15 @@ def _base_url(name: str, environment: Mapping[str, str], faults: list[str]) -> s
     return url.rstrip("/") if url else None
 
 
-def _parameters(text: str, faults: list[str]) -> dict[str, str]:
-    parameters = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip().isalnum():
-            faults.append("PARAMETERS must be of the form Name=value;Name=value")
-            break
-        parameters[name.strip()] = value.strip()
-    declared = TEMPLATE.read_text(encoding="utf-8").partition("\nParameters:\n")[2].partition("\n\n")[0]
-    known = set(re.findall(r"^  (\w+):$", declared, re.MULTILINE))
-    faults.extend(f"PARAMETERS: the template has no parameter {name}" for name in sorted(parameters.keys() - known))
-    return parameters
-
-
 def _secrets(path: str, faults: list[str]) -> dict[str, Mapping[str, object]]:
     if not path:
         return {}
     try:
-        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        text = Path(path).expanduser().read_text(encoding="utf-8")
     except OSError as error:
         faults.append(f"SECRETS_FILE cannot be read: {error.strerror}")
         return {}
-    except (ValueError, RecursionError):
-        faults.append("SECRETS_FILE is not JSON")
+    except ValueError:
+        faults.append("SECRETS_FILE is not UTF-8")
         return {}
-    if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
-        faults.append("SECRETS_FILE must hold a JSON object of objects")
-        return {}
-    unknown = sorted(set(content) - set(SECRET_NAMES))
-    if unknown:
-        faults.append(f"SECRETS_FILE knows {', '.join(SECRET_NAMES)}, and not {', '.join(unknown)}")
-    return content
+    return secrets_file.parse(text, "SECRETS_FILE", faults)

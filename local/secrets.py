@@ -31,7 +31,15 @@ def local_secrets(options: Options) -> dict[str, Mapping[str, object]]:
             "gateway_name": "gatehouse-local",
             "secret": secrets.token_hex(KEY_BYTES),
             "api_secret": secrets.token_hex(KEY_BYTES),
-        }
+        },
+        "WebhookCredentials": {
+            "broker": {
+                "authentication": [
+                    {"type": 1, "username": "broker", "password": secrets.token_hex(KEY_BYTES)},
+                    {"type": 2, "token": secrets.token_hex(KEY_BYTES)},
+                ]
+            }
+        },
     }
     if options.integration_base_url is None:
         made_up["IntegrationCredentials"] = {

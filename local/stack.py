@@ -17,8 +17,10 @@ from local.deploy import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, STACK_NAME, E
 from local.invoke import invoke
 from local.options import Options
 from local.paths import FUNCTIONS_PYTHON, PYTHON, ROOT, check_installed
+from local.playground.surroundings import Surroundings
 from local.ports import LOOPBACK
 from local.processes import Process, Supervisor
+from local.smallcase_api.settings import Identity
 from local.stack_file import StackFile
 
 READY_SECONDS: Final = 30
@@ -34,6 +36,8 @@ class LocalStack:
         self.options = options
         self.folder = folder
         self.logs = folder / "logs"
+        # Which role was allowed what, of this run alone.
+        self.calls_file = folder.resolve() / "calls.jsonl"
         self.endpoint = Endpoint(_url(options.ports.aws))
         self._report = report
 
@@ -44,9 +48,10 @@ class LocalStack:
         """
         options, ports = self.options, self.options.ports
         check_installed()
-        needed = ["api", "aws"]
+        needed = ["api", "aws", "playground"]
         needed += ["oidc"] if options.oidc_issuer is None else []
         needed += ["integration_api"] if options.integration_base_url is None else []
+        needed += ["smallcase_api"] if options.smallcase_base_url is None else []
         ports.check_free(needed)
         values = secrets.local_secrets(options)
 
@@ -56,6 +61,9 @@ class LocalStack:
         if options.integration_base_url is None:
             simulator = self._start_integration_api(supervisor, values["IntegrationCredentials"])
             waiting.append((simulator, f"{options.integration_api}/_simulator/state"))
+        if options.smallcase_base_url is None:
+            simulator = self._start_smallcase_api(supervisor, values["GatewaySecret"])
+            waiting.append((simulator, f"{options.smallcase_api}/_simulator/state"))
         with build.exclusive():
             with self._step("Building the functions (sam build)"):
                 build.build(supervisor, self.logs / "build.log")
@@ -68,6 +76,9 @@ class LocalStack:
             secrets.write(self.endpoint, outputs, values)
         with self._step("Asking for the first Integration API tokens"):
             invoke(self.endpoint, outputs, "refresh_tokens", {})
+        with self._step("Starting the playground"):
+            playground = self._start_playground(supervisor, outputs)
+            supervisor.wait_until_ready(playground, lambda: _answers(_url(ports.playground)), READY_SECONDS)
         return StackFile(
             api_url=_url(ports.api),
             aws_endpoint_url=self.endpoint.url,
@@ -77,10 +88,10 @@ class LocalStack:
             stack_name=STACK_NAME,
             outputs=outputs,
             integration_api_url=options.integration_api,
-            smallcase_api_url=options.smallcase_base_url,
+            smallcase_api_url=options.smallcase_api,
             oidc_issuer=options.issuer,
             oidc_audience=options.oidc_audience,
-            playground_url=None,
+            playground_url=_url(ports.playground),
             pids=[os.getpid(), *supervisor.pids],
         )
 
@@ -91,6 +102,7 @@ class LocalStack:
             "OidcAudience": self.options.oidc_audience,
             "CorsOrigins": ",".join(self.options.page_origins),
             "IntegrationBaseUrl": self.options.integration_api,
+            "SmallcaseBaseUrl": self.options.smallcase_api,
             "SecretsExtension": "off",
             "WebhookVisibilitySeconds": "30",
             **self.options.parameters,
@@ -99,12 +111,14 @@ class LocalStack:
     def _start_emulator(self, supervisor: Supervisor) -> Process:
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
+        self.calls_file.unlink(missing_ok=True)
         environment = _environment() | self.endpoint.environment()
         del environment["AWS_ENDPOINT_URL"]
         environment |= {
             "GATEHOUSE_AWS_PORT": str(self.options.ports.aws),
             "GATEHOUSE_API_PORT": str(self.options.ports.api),
             "GATEHOUSE_FUNCTIONS_PYTHON": str(FUNCTIONS_PYTHON),
+            "GATEHOUSE_CALLS_FILE": str(self.calls_file),
             "TMPDIR": str(temporary),
         }
         return self._start(supervisor, "emulator", ["local.emulator"], environment)
@@ -120,6 +134,26 @@ class LocalStack:
             environment[f"INTEGRATION_{name.upper()}"] = str(credentials.get(name, ""))
         arguments = ["--port", str(self.options.ports.integration_api)]
         return self._start(supervisor, "integration_api", ["local.integration_api", *arguments], environment)
+
+    def _start_smallcase_api(self, supervisor: Supervisor, gateway_secret: Mapping[str, object]) -> Process:
+        environment = _environment() | Identity.to_environment(gateway_secret)
+        arguments = ["--port", str(self.options.ports.smallcase_api)]
+        return self._start(supervisor, "smallcase_api", ["local.smallcase_api", *arguments], environment)
+
+    def _start_playground(self, supervisor: Supervisor, outputs: dict[str, str]) -> Process:
+        options = self.options
+        surroundings = Surroundings(
+            api_url=_url(options.ports.api),
+            aws_endpoint_url=self.endpoint.url,
+            outputs=outputs,
+            page_origins=list(options.page_origins),
+            oidc_simulator=options.issuer if options.oidc_issuer is None else None,
+            integration_simulator=options.integration_api if options.integration_base_url is None else None,
+            smallcase_simulator=options.smallcase_api if options.smallcase_base_url is None else None,
+        )
+        environment = _environment() | surroundings.environment()
+        arguments = ["--port", str(options.ports.playground)]
+        return self._start(supervisor, "playground", ["local.playground", *arguments], environment)
 
     def _start(self, supervisor: Supervisor, name: str, module: list[str], environment: dict[str, str]) -> Process:
         argv = [str(PYTHON), "-m", *module]

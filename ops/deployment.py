@@ -6,7 +6,7 @@ shell's, as for `make deploy`.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.paths import ROOT
+from local.paths import ROOT, STATE
 from local.stack_file import NoStack, StackFile
 
 LOCAL = "local"
@@ -52,12 +52,26 @@ class Deployment:
         """Return a client of a service."""
         return self._session.client(service, endpoint_url=self._endpoint_url, config=_CONFIG)  # type: ignore[call-overload]
 
+    def output(self, name: str) -> str:
+        """Return one of the stack's outputs. Raises NoDeployment."""
+        if name not in self.outputs:
+            raise NoDeployment(f"{self.stack_name} has no output {name}: deploy this version of the template first.")
+        return self.outputs[name]
+
+    @property
+    def public_url(self) -> str:
+        """Where senders call the API: under the company's own domain, where it has one. Raises NoDeployment."""
+        return (self.outputs.get("CustomUrl") or self.output("ApiUrl")).rstrip("/")
+
     @classmethod
-    def open(cls, stage: str, samconfig: Path = ROOT / "samconfig.toml") -> Self:
-        """Find a stage's deployment. Raises NoDeployment."""
+    def open(cls, stage: str, *, samconfig: Path = ROOT / "samconfig.toml", state: Path = STATE) -> Self:
+        """Find a stage's deployment. Raises NoDeployment.
+
+        `samconfig` names the stages on AWS; `state` is the folder in which the local stack keeps its `stack.json`.
+        """
         if stage == LOCAL:
             try:
-                running = StackFile.read()
+                running = StackFile.read(state)
             except NoStack as error:
                 raise NoDeployment(str(error)) from None
             session = boto3.Session(
@@ -65,15 +79,22 @@ class Deployment:
                 aws_secret_access_key=running.aws_secret_access_key,
                 region_name=running.region,
             )
-            return cls._describe(stage, running.stack_name, session, running.aws_endpoint_url)
+            found = cls._describe(stage, running.stack_name, session, running.aws_endpoint_url)
+            # The output says where the API would be on AWS.
+            return replace(found, outputs={**found.outputs, "ApiUrl": running.api_url})
         try:
             configured = tomllib.loads(samconfig.read_text(encoding="utf-8"))[stage]["global"]["parameters"]
+            stack_name = configured["stack_name"]
         except KeyError:
             raise NoDeployment(f"samconfig.toml has no stage {stage!r} with a stack_name.") from None
-        session = boto3.Session(region_name=configured.get("region"))
-        if session.region_name is None:
+        try:
+            session = boto3.Session(region_name=configured.get("region"))
+            region = session.region_name
+        except BotoCoreError as error:
+            raise NoDeployment(f"AWS cannot be reached: {type(error).__name__}.") from None
+        if region is None:
             raise NoDeployment("No AWS region: set AWS_REGION, or `region` for this stage in samconfig.toml.")
-        return cls._describe(stage, configured["stack_name"], session, None)
+        return cls._describe(stage, stack_name, session, None)
 
     @classmethod
     def _describe(cls, stage: str, stack_name: str, session: boto3.Session, endpoint_url: str | None) -> Self:

@@ -1,18 +1,27 @@
 """What every test gets: no sockets (but for the folders that are there for them), no AWS account, no stray settings."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
+
+if TYPE_CHECKING:
+    from tests.support.running_stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_WITH_SOCKETS = ("e2e", "browser", "emulator")
 
 # Reproducible in CI and here; `make verify` looks further.
 settings.register_profile("gatehouse", derandomize=True, deadline=None, max_examples=200)
-settings.load_profile("gatehouse")
+# Run once for each mutant: that there is a counterexample is enough, and it is not made smaller.
+settings.register_profile(
+    "mutation", settings.get_profile("gatehouse"), max_examples=50, phases=(Phase.explicit, Phase.generate)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gatehouse"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,3 +50,23 @@ def _fresh_clients() -> Iterator[None]:
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _answers_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a function behind the API answers in a test stands in docs/openapi.yaml."""
+    edges = [module for name, module in list(sys.modules.items()) if name.startswith("functions.")]
+    for module in edges:
+        if hasattr(module, "respond"):
+            from tests.support.api_document import held  # noqa: PLC0415 - only where a function is tested
+
+            monkeypatch.setattr(module, "respond", held(module.respond))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
+    """The one running stack of tests/e2e and tests/browser."""
+    from tests.support.running_stack import running_stack  # noqa: PLC0415 - boto3 and all: only where it is needed
+
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running

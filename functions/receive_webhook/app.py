@@ -10,7 +10,7 @@ from gatehouse.http import respond
 from gatehouse.secret_value import Secret
 from gatehouse.secrets import CachedSecret, secret_reader
 from gatehouse.settings import Environment, WebhookSettings
-from gatehouse.webhook_credentials import parse_sources
+from gatehouse.webhook_credentials import judge_sources
 from gatehouse.webhook_receiver import WebhookReceiver
 
 
@@ -27,7 +27,7 @@ def _receiver() -> WebhookReceiver:
     return WebhookReceiver(
         SqsDeliveryQueue(settings.queue_url, settings.identity),
         CachedSecret(reader, settings.gateway_secret_arn, parse_gateway, time.time),
-        CachedSecret(reader, settings.credentials_secret_arn, parse_sources, time.time),
+        CachedSecret(reader, settings.credentials_secret_arn, judge_sources, time.time),
         settings.checksum_encoding,
         time.time,
     )

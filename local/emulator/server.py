@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from local.emulator import patching
 from local.emulator.api_domain import Answer, ApiDomain, DeployedApi, Receive, Request, Scope, Send
 from local.emulator.settings import Settings
 from local.ports import LOOPBACK
+from local.visitors import is_foreign_page
 
 _DEFAULT_STAGE = "$default"
 _KEEP_ALIVE_SECONDS = 75
@@ -101,9 +103,26 @@ def _by_port(settings: Settings, requests: set[asyncio.Task[Any]]) -> Any:  # no
         if task:
             requests.add(task)
             task.add_done_callback(requests.discard)
-        await (api if scope["server"][1] == settings.api_port else aws.app)(scope, receive, send)
+        if scope["server"][1] == settings.api_port:
+            await api(scope, receive, send)
+        elif is_foreign_page(_headers(scope, b"host"), _headers(scope, b"origin")):
+            # MiniStack lets every page do everything, and its keys are no secret: the account's secrets may be real.
+            await _refuse(send)
+        else:
+            await aws.app(scope, receive, send)
 
     return application
+
+
+def _headers(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for each, value in scope["headers"] if each.lower() == name]
+
+
+async def _refuse(send: Send) -> None:
+    body = b'{"message":"Pages of this machine may do this, and no others."}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": HTTPStatus.FORBIDDEN, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _deployed_api() -> DeployedApi | None:

@@ -16,6 +16,7 @@ AWS_PORT: Final = "GATEHOUSE_AWS_PORT"
 API_PORT: Final = "GATEHOUSE_API_PORT"
 FUNCTIONS_PYTHON: Final = "GATEHOUSE_FUNCTIONS_PYTHON"
 DISABLE_PATCHES: Final = "GATEHOUSE_EMULATOR_DISABLE_PATCHES"
+CALLS_FILE: Final = "GATEHOUSE_CALLS_FILE"
 
 _LAST_PORT = 65_535
 _KEPT = (
@@ -45,6 +46,8 @@ class Settings:
     functions_python: Path
     """The interpreter that runs the functions, with what the Lambda runtime itself brings."""
     disabled_patches: frozenset[str] = frozenset()
+    calls_file: Path | None = None
+    """Where it is noted which role was allowed what; None: nowhere."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -60,9 +63,18 @@ class Settings:
         if disabled == {"all"}:
             disabled = frozenset(NAMES)
         problems += [f"{DISABLE_PATCHES} names no patch: '{name}'" for name in sorted(disabled - set(NAMES))]
+        calls_file = Path(environment[CALLS_FILE]) if environment.get(CALLS_FILE) else None
+        if calls_file is not None and not calls_file.is_absolute():
+            problems.append(f"{CALLS_FILE} must be an absolute path, not '{calls_file}'")
         if problems:
             raise InvalidSettings("\n".join(problems))
-        return cls(aws_port=ports[0], api_port=ports[1], functions_python=python, disabled_patches=disabled)
+        return cls(
+            aws_port=ports[0],
+            api_port=ports[1],
+            functions_python=python,
+            disabled_patches=disabled,
+            calls_file=calls_file,
+        )
 
 
 def ministack_environment(environment: Mapping[str, str], settings: Settings, scratch: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ fault that can be armed. Switches and faults are HTTP calls, JSON in and out, op
 | `POST /_simulator/settings` | any of the members in `settings.Settings`; all of them or, with a 400, none |
 | `POST /_simulator/faults` | arms a fault: see the table in `faults` |
 | `DELETE /_simulator/faults` | disarms all of them |
-| `POST /_simulator/revoke` | `{"what": "access" \| "refresh" \| "all"}` ends the life of these tokens |
+| `POST /_simulator/revoke` | `{"what": "access" \| "refresh" \| "all" \| "older"}` ends the life of these tokens |
 | `POST /_simulator/reset` | everything back to how it started: settings, tokens, faults, counts, log, rate limit |
 
 State is in memory and ends with the process. It listens on 127.0.0.1 alone.

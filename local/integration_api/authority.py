@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Literal
 import jwt
 
 from local.integration_api.settings import Credentials, Settings
+from local.iso_time import iso_time
 
 if TYPE_CHECKING:
     from jwt.types import Options
 
-type Revocable = Literal["access", "refresh", "all"]
+type Revocable = Literal["access", "refresh", "all", "older"]
 
 REFRESH_TOKEN_BYTES = 32
 # The offset that the documentation's samples would have where they were written: India.
@@ -124,7 +125,12 @@ class Authority:
         return None if login is None else login.api_key
 
     def revoke(self, what: Revocable) -> None:
-        """End the life of all access tokens, of all refresh tokens, or of both."""
+        """End the life of all access tokens, of all refresh tokens, or of both; `older`: of both, but the newest."""
+        if what == "older":
+            newest = self._newest
+            self._logins = {token: login for token, login in self._logins.items() if login is newest}
+            newest_id = newest.newest_access_id if newest else None
+            self._access = {name: access for name, access in self._access.items() if name == newest_id}
         if what in {"access", "all"}:
             self._access.clear()
         if what in {"refresh", "all"}:
@@ -191,11 +197,6 @@ def expires_at_text(epoch_seconds: float, text_format: str) -> str:
         return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     plain = moment.replace(tzinfo=None).isoformat(timespec="seconds")
     return plain if text_format == "no_zone" else plain + "Z"
-
-
-def iso_time(epoch_seconds: float) -> str:
-    """Write a point in time as ISO 8601 UTC with milliseconds and `Z`, as the simulator's own state shows it."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,7 +1,6 @@
-"""The faults that can be armed with `POST /_simulator/faults`, and the queue in which they wait.
+"""The faults that can be armed with `POST /_simulator/faults`; `local.fault_switches` says how.
 
-`{"fault": NAME, "times": N, "on": KIND, …}`: `times` is how many requests it hits (default 1; null: until deleted),
-`on` is `authenticate`, `refresh`, `protected` or `any` (default). Among those armed for a request, the oldest one hits.
+`on` is `authenticate`, `refresh`, `protected` or `any` (default).
 
 | fault | what the client sees | takes effect | further members |
 |---|---|---|---|
@@ -35,16 +34,12 @@ and `lost_answer` spoil it too; its content stays as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
-from local.integration_api.settings import InvalidControlError, is_number
+from local import fault_switches
+from local.fault_switches import Fault
 
-TARGETS = ("authenticate", "refresh", "protected", "any")
-LONGEST_FAULT_SECONDS = 3_600
-LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
-MOST_ARMED = 1_000
-SMALLEST_TOO_LARGE_BYTES = 64 * 1024 + 1
+KINDS = ("authenticate", "refresh", "protected")
 
 
 class FaultName(StrEnum):
@@ -92,7 +87,7 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 
-_EXTRAS: dict[str, set[str]] = {
+_EXTRAS: dict[FaultName, set[str]] = {
     FaultName.TOO_LARGE: {"bytes"},
     FaultName.REDIRECT: {"location"},
     FaultName.HANG: {"seconds"},
@@ -106,85 +101,6 @@ _EXTRAS: dict[str, set[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One armed fault: what happens, to which requests, how often (None: always), and its further members."""
-
-    name: FaultName
-    on: str
-    times: int | None
-    extras: Mapping[str, object]
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether the request it hits still happens upstream."""
-        return self.name not in WITHOUT_EFFECT
-
-    def public(self) -> dict[str, object]:
-        """Give the fault as it was asked for."""
-        return {"fault": self.name.value, "on": self.on, "times": self.times, **self.extras}
-
-
-def parse_fault(members: Mapping[str, object]) -> Fault:
+def parse_fault(members: Mapping[str, object]) -> Fault[FaultName]:
     """Read the body of `POST /_simulator/faults`; raises InvalidControlError naming everything wrong with it."""
-    members = dict(members)
-    name, on, times = members.pop("fault", None), members.pop("on", "any"), members.pop("times", 1)
-    if not isinstance(name, str) or name not in FaultName:
-        raise InvalidControlError([f"fault: must be one of {', '.join(FaultName)}"])
-    problems = [f"{extra}: {name} has no such member" for extra in members if extra not in _EXTRAS.get(name, ())]
-    if not isinstance(on, str) or on not in TARGETS:
-        problems.append(f"on: must be one of {', '.join(TARGETS)}")
-    if times is not None and not (isinstance(times, int) and is_number(times, 1, 1_000_000)):
-        problems.append("times: must be a whole number of at least 1, or null for always")
-    problems += [f"{extra}: not usable" for extra, value in members.items() if not _is_usable(extra, value)]
-    if problems:
-        raise InvalidControlError(problems)
-    return Fault(FaultName(name), on, times, members)  # type: ignore[arg-type]  # checked just above, problem by problem
-
-
-class ArmedFaults:
-    """The faults that wait for a request, oldest first. Its caller holds a lock."""
-
-    def __init__(self) -> None:
-        self._armed: list[tuple[Fault, int | None]] = []  # with how many hits are left
-
-    def arm(self, fault: Fault) -> None:
-        """Queue a fault behind the others; raises InvalidControlError where too many wait already."""
-        if len(self._armed) >= MOST_ARMED:
-            raise InvalidControlError([f"at most {MOST_ARMED} faults can be armed at once"])
-        self._armed.append((fault, fault.times))
-
-    def take(self, kind: str) -> Fault | None:
-        """Give the fault that hits a request of this kind, using up one of its times."""
-        for index, (fault, left) in enumerate(self._armed):
-            if fault.on in {kind, "any"}:
-                if left == 1:
-                    del self._armed[index]
-                elif left is not None:
-                    self._armed[index] = (fault, left - 1)
-                return fault
-        return None
-
-    def clear(self) -> None:
-        """Disarm all of them."""
-        self._armed.clear()
-
-    def public(self) -> list[dict[str, object]]:
-        """Give what is armed, `times` being what is left."""
-        return [{**fault.public(), "times": left} for fault, left in self._armed]
-
-
-def _is_usable(extra: str, value: object) -> bool:
-    match extra:
-        case "bytes":
-            return isinstance(value, int) and is_number(value, SMALLEST_TOO_LARGE_BYTES, LARGEST_ANSWER_BYTES)
-        case "seconds":
-            return is_number(value, 0, LONGEST_FAULT_SECONDS)
-        case "retry_after" if not isinstance(value, str):
-            return isinstance(value, int) and is_number(value, 0, LONGEST_FAULT_SECONDS)
-        case "retry_after" | "location":  # both become a header
-            return isinstance(value, str) and value.isascii() and value.isprintable() and value != ""
-        case "code" | "field":
-            return isinstance(value, str) and value != ""
-        case _:
-            return True
+    return fault_switches.parse_fault(members, FaultName, _EXTRAS, KINDS)

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from local.integration_api.authority import iso_time
+from local.iso_time import iso_time
 
 EXCHANGES = frozenset({"authenticate", "refresh"})
 LONGEST_LOG = 1_000  # the oldest exchanges go first; numbers and counts go on

@@ -10,20 +10,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import cast, get_args
 
-from local.http_router import Request, Response, Router, json_response
+from local.http_router import Handler, Router
 from local.http_server import Server
-from local.integration_api.authority import Refusal, Revocable
+from local.integration_api.authority import Revocable
 from local.integration_api.faults import parse_fault
-from local.integration_api.settings import Credentials, InvalidControlError
+from local.integration_api.settings import Credentials
 from local.integration_api.simulator import BASE_PATH, Simulator
-from local.integration_api.spoiling import error_response, status_response
+from local.integration_api.spoiling import status_response
+from local.simulator_controls import CONTROL_PATH, InvalidControlError, control, control_answer, from_this_machine
 
-CONTROL_PATH = "/_simulator/"
 _WHAT = get_args(Revocable.__value__)
 
 
@@ -49,9 +47,9 @@ def _router(simulator: Simulator) -> Router:
     router = Router(error=simulator.error)
     for endpoint in simulator.endpoints:
         router.add(endpoint.method, BASE_PATH + endpoint.path, partial(simulator.answer, endpoint))
-    control = _control(simulator)
+    control = from_this_machine(_control(simulator).answer)
     for method in ("GET", "POST", "DELETE", "OPTIONS"):
-        router.add(method, f"{CONTROL_PATH}{{rest+}}", control.answer)
+        router.add(method, f"{CONTROL_PATH}{{rest+}}", control)
     return router
 
 
@@ -64,44 +62,21 @@ def _control(simulator: Simulator) -> Router:
             raise InvalidControlError([f"what: must be one of {', '.join(_WHAT)}, and nothing else"])
         simulator.revoke(cast("Revocable", members["what"]))
 
-    def change(what: Callable[[Mapping[str, object]], None]) -> Callable[[Request], Response]:
-        def handler(request: Request) -> Response:
-            try:
-                what(_members(request))
-            except InvalidControlError as error:
-                return _no_store(
-                    error_response(Refusal(400, "INVALID_CONTROL", "Nothing has changed.", details=error.problems))
-                )
-            return state()
+    def change(what: Callable[[Mapping[str, object]], None]) -> Handler:
+        def act(members: Mapping[str, object]) -> object:
+            what(members)
+            return simulator.state()
 
-        return handler
-
-    def state() -> Response:
-        return _no_store(json_response(HTTPStatus.OK, simulator.state()))
+        return control(act)
 
     router = Router(cors=True, error=status_response)
-    router.add("GET", f"{CONTROL_PATH}state", lambda _: state())
+    router.add("GET", f"{CONTROL_PATH}state", lambda _: control_answer(simulator.state()))
     router.add("POST", f"{CONTROL_PATH}settings", change(simulator.change_settings))
     router.add("POST", f"{CONTROL_PATH}faults", change(arm))
     router.add("DELETE", f"{CONTROL_PATH}faults", change(lambda _: simulator.disarm()))
     router.add("POST", f"{CONTROL_PATH}revoke", change(revoke))
     router.add("POST", f"{CONTROL_PATH}reset", change(lambda _: simulator.reset()))
     return router
-
-
-def _members(request: Request) -> dict[str, object]:
-    """Read a control call's body, which has to be a JSON object or nothing at all."""
-    try:
-        value = request.json() if request.body else {}
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidControlError(["the body must be a JSON object"])
-    return value
-
-
-def _no_store(response: Response) -> Response:
-    return replace(response, headers=(*response.headers, ("Cache-Control", "no-store")))
 
 
 def _is_connected(connection: socket.socket) -> bool:

@@ -4,21 +4,15 @@ Owns the names and limits of the switches of `POST /_simulator/settings`. Never 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
+
+from local.simulator_controls import Rules, check_members, is_number
 
 EXPIRES_AT_FORMATS = ("z", "offset", "microseconds", "no_zone")
 LONGEST_SECONDS = 10 * 366 * 86_400  # keeps every date far from the end of what a datetime can hold
 LONGEST_LATENCY_SECONDS = 300
-
-
-class InvalidControlError(Exception):
-    """A control request that says something else than the switches can do; `problems` names all of it at once."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +46,7 @@ class Settings:
 
         Raises InvalidControlError naming every unknown name and every unusable value; then nothing has changed.
         """
-        problems = [f"{name}: no such setting" for name in members if name not in _RULES]
-        problems += [f"{name}: must be {_RULES[name][1]}" for name in members if not _holds(name, members[name])]
-        if problems:
-            raise InvalidControlError(problems)
+        check_members(members, _RULES)
         changes = dict(members)
         if isinstance(pair := changes.get("credentials"), dict):
             changes["credentials"] = Credentials(**pair)
@@ -64,12 +55,6 @@ class Settings:
     def public(self) -> dict[str, object]:
         """Give every setting that may be shown: all but the credentials."""
         return {name: getattr(self, name) for name in _RULES if name != "credentials"}
-
-
-def is_number(value: object, lowest: float, highest: float) -> bool:
-    """Say whether a JSON value is a finite number (true is none) within these limits, which it may reach."""
-    # No comparison holds for NaN, and none overflows, as a conversion of a number of 400 digits would.
-    return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
 
 def _is_lifetime(value: object) -> bool:
@@ -94,7 +79,7 @@ def _is_pair(value: object) -> bool:
 
 _LIFETIME = (_is_lifetime, f"a whole number of seconds from 0 to {LONGEST_SECONDS}")
 _FLAG = (_is_flag, "true or false")
-_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+_RULES: Rules = {
     "credentials": (_is_pair, 'an object {"api_key", "secret_key"} of two strings that are not empty'),
     "access_token_lifetime_seconds": _LIFETIME,
     "refresh_token_lifetime_seconds": _LIFETIME,
@@ -114,7 +99,3 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         f"a number of seconds from 0 to {LONGEST_LATENCY_SECONDS}",
     ),
 }
-
-
-def _holds(name: str, value: object) -> bool:
-    return name not in _RULES or _RULES[name][0](value)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from local.fault_switches import ArmedFaults, Fault
 from local.http_router import Answer, Request, Response, Wire, json_response
 from local.integration_api import protected
 from local.integration_api.authority import Authority, Refusal, Revocable
@@ -21,7 +22,7 @@ from local.integration_api.credentials import (
     presented_credentials,
     presented_refresh_token,
 )
-from local.integration_api.faults import ArmedFaults, Fault, FaultName
+from local.integration_api.faults import WITHOUT_EFFECT, FaultName
 from local.integration_api.journal import EXCHANGES, Exchange, Journal
 from local.integration_api.rate_limit import RateLimit
 from local.integration_api.settings import Credentials, Settings
@@ -125,7 +126,7 @@ class Simulator:
         with self._lock:
             self._authority.settings = self._authority.settings.changed(members)
 
-    def arm(self, fault: Fault) -> None:
+    def arm(self, fault: Fault[FaultName]) -> None:
         """Queue a fault; raises InvalidControlError where too many wait already."""
         with self._lock:
             self._faults.arm(fault)
@@ -145,12 +146,14 @@ class Simulator:
         with self._lock:
             self._authority = Authority(self._initial, self._clock, secrets.token_bytes(SIGNING_KEY_BYTES))
             self._journal = Journal()
-            self._faults = ArmedFaults()
+            self._faults = ArmedFaults[FaultName]()
             self._rate_limit = RateLimit()
 
-    def _handle(self, endpoint: Endpoint, headers: Headers, body: bytes, fault: Fault | None) -> tuple[Response, str]:
+    def _handle(
+        self, endpoint: Endpoint, headers: Headers, body: bytes, fault: Fault[FaultName] | None
+    ) -> tuple[Response, str]:
         """Give the answer and, faults apart, the result; only where that is OK has anything happened."""
-        if fault is not None and not fault.has_effect:
+        if fault is not None and fault.name in WITHOUT_EFFECT:
             return stand_in(fault, endpoint.kind), "no effect"
         try:
             check_target(headers, "authentication" if endpoint.is_exchange else "integration")

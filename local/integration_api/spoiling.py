@@ -10,10 +10,11 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
+from local.fault_switches import SMALLEST_TOO_LARGE_BYTES, Fault
 from local.http_faults import cut, drip, raw, reset
 from local.http_router import Headers, Response, Wire, json_response
 from local.integration_api.authority import Refusal, expires_at_text
-from local.integration_api.faults import SMALLEST_TOO_LARGE_BYTES, Fault, FaultName
+from local.integration_api.faults import FaultName
 
 type Sending = Callable[[Wire], None]
 
@@ -59,7 +60,7 @@ def status_response(status: int) -> Response:
     return error_response(Refusal(status, name.name, name.phrase))
 
 
-def stand_in(fault: Fault, kind: str) -> Response:
+def stand_in(fault: Fault[FaultName], kind: str) -> Response:
     """Give the answer of a fault without effect to a request of this kind (`authenticate`, `refresh`, `protected`)."""
     if fault.name in _PAGES:
         status, page = _PAGES[fault.name]
@@ -76,7 +77,7 @@ def stand_in(fault: Fault, kind: str) -> Response:
     return Response(HTTPStatus.OK, headers=(("Content-Type", "application/json"),))
 
 
-def spoilt(fault: Fault, right: Response, now: float) -> Response:
+def spoilt(fault: Fault[FaultName], right: Response, now: float) -> Response:
     """Give what a fault with effect makes of the right answer: itself, where it only spoils the sending.
 
     `right` is the 200 of an endpoint, `now` is in epoch seconds.
@@ -93,7 +94,7 @@ def spoilt(fault: Fault, right: Response, now: float) -> Response:
     return json_response(HTTPStatus.OK, _other_members(fault, members, now))
 
 
-def _other_members(fault: Fault, members: dict[str, object], now: float) -> dict[str, object]:
+def _other_members(fault: Fault[FaultName], members: dict[str, object], now: float) -> dict[str, object]:
     field = str(fault.extras.get("field", "access_token"))
     match fault.name:
         case FaultName.MISSING_FIELD:
@@ -111,13 +112,13 @@ def _other_members(fault: Fault, members: dict[str, object], now: float) -> dict
             return members
 
 
-def sending(fault: Fault, response: Response, is_connected: Callable[[], bool]) -> Sending | None:
+def sending(fault: Fault[FaultName], response: Response, is_connected: Callable[[], bool]) -> Sending | None:
     """Give the broken way in which a fault sends an answer, or None for all faults that send theirs properly."""
     match fault.name:
         case FaultName.HANG:
-            return _hang(_seconds(fault, HANG_SECONDS), is_connected)
+            return _hang(fault.seconds(HANG_SECONDS), is_connected)
         case FaultName.DRIP:
-            return drip(response, chunk_bytes=1, every_seconds=_seconds(fault, DRIP_SECONDS))
+            return drip(response, chunk_bytes=1, every_seconds=fault.seconds(DRIP_SECONDS))
         case FaultName.CLOSE_MID_BODY:
             return cut(response, after_bytes=len(response.body) // 2)
         case FaultName.RESET:
@@ -136,7 +137,3 @@ def _hang(seconds: float, is_connected: Callable[[], bool]) -> Sending:
             left -= _LOOK_AGAIN_SECONDS
 
     return send
-
-
-def _seconds(fault: Fault, default: float) -> float:
-    return cast("float", fault.extras.get("seconds", default))

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from gatehouse import aws
-from gatehouse.event_log import DynamoDBEventLog, EventLog, Known, LogUnavailable
+from gatehouse.envelope import Envelope, NotAnEnvelope
+from gatehouse.event_log import DynamoDBEventLog, EventLog, Known, LogUnavailable, read_entry
 from tests.support.fakes import Clock
 from tests.support.token_fakes import DAY_SECONDS, aws_account, lose_answers, refuse
 from tests.support.webhook_fakes import FakeEventLog, create_webhooks_table, make_envelope
@@ -152,6 +153,22 @@ def test_an_entry_has_the_layout_of_the_design(dynamodb_log: DynamoDBEventLog) -
 def test_a_delivery_without_kind_has_none_in_the_log(dynamodb_log: DynamoDBEventLog) -> None:
     dynamodb_log.add(make_envelope(kind=None))
     assert "kind" not in stored()
+
+
+@pytest.mark.parametrize("envelope", [ONE, make_envelope(kind=None, recognised=False, content_type="", body=b"\xff")])
+def test_an_entry_is_read_as_the_delivery_that_was_added(dynamodb_log: DynamoDBEventLog, envelope: Envelope) -> None:
+    dynamodb_log.add(envelope)
+    dynamodb_log.mark_published(envelope.identity)
+    assert read_entry(stored()) == envelope
+
+
+@pytest.mark.parametrize("member", ["pk", "id", "source", "received_at", "content_type", "recognised", "body"])
+def test_an_entry_without_a_member_is_none(dynamodb_log: DynamoDBEventLog, member: str) -> None:
+    dynamodb_log.add(ONE)
+    item = stored()
+    for broken in ({**item, member: {"NULL": True}}, {name: item[name] for name in item if name != member}):
+        with pytest.raises(NotAnEnvelope):
+            read_entry(broken)
 
 
 def test_marking_changes_the_state_and_nothing_else(dynamodb_log: DynamoDBEventLog) -> None:

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from gatehouse.problems import SecretUnavailable
-from gatehouse.secrets import SecretReader, SecretsManagerReader
+from gatehouse.secrets import RESTORE, SecretReader, SecretsManagerReader
+from tests.conftest import ROOT
 from tests.support.fakes import FakeSecrets
 
 
@@ -52,6 +54,41 @@ def test_a_secret_that_is_not_there_is_unavailable(subject: Subject) -> None:
         subject.reader.read("gateway")
     assert caught.value.reason == "ResourceNotFoundException"
     assert caught.value.__cause__ is None
+
+
+def test_a_secret_that_is_gone_or_about_to_be_is_said_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    with mock_aws():
+        client = boto3.client("secretsmanager")
+        client.create_secret(Name="marked", SecretString="text")
+        client.delete_secret(SecretId="marked", RecoveryWindowInDays=7)
+        reasons = {"marked": "InvalidRequestException", "gone": "ResourceNotFoundException"}
+        for secret_id, reason in reasons.items():
+            with pytest.raises(SecretUnavailable) as caught:
+                SecretsManagerReader().read(secret_id)
+            assert caught.value.reason == reason
+    said = [(each.levelname, each.message, vars(each)["secret"], vars(each)["reason"]) for each in caplog.records]
+    assert said == [("ERROR", "secret.deleted", secret_id, reason) for secret_id, reason in reasons.items()]
+    assert {vars(each)["runbook"] for each in caplog.records} == {RESTORE}
+
+
+def test_a_secret_that_is_out_of_reach_for_a_while_is_not_said_to_be_deleted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Throttled:
+        def get_secret_value(self, **_: str) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetSecretValue")
+
+    monkeypatch.setattr("gatehouse.aws.secretsmanager", Throttled)
+    with pytest.raises(SecretUnavailable) as caught:
+        SecretsManagerReader().read("gateway")
+    assert caught.value.reason == "ThrottlingException"
+    assert caplog.records == []
+
+
+def test_what_a_deleted_secret_points_to_is_in_the_runbook() -> None:
+    path, _, anchor = RESTORE.partition("#")
+    headings = [line.lower() for line in (ROOT / path).read_text().splitlines() if line.startswith("### ")]
+    assert f"### {anchor.replace('-', ' ')}" in headings
 
 
 def test_a_binary_secret_has_an_empty_text() -> None:

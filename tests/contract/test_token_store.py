@@ -1,5 +1,6 @@
 """What holds for every store of tokens, the fake of the tests included."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -60,6 +61,13 @@ def secret() -> Iterator[Subject]:
         yield subject
 
 
+def swap(store: TokenStore, tokens: IntegrationTokens, expected: str) -> str:
+    """Swap under a version of its own, and return that."""
+    version_id = str(uuid.uuid4())
+    store.swap(tokens, expected, version_id)
+    return version_id
+
+
 def text(tokens: IntegrationTokens) -> str:
     return render_tokens(tokens).reveal()
 
@@ -84,51 +92,51 @@ def test_a_read_sees_what_was_written_a_moment_ago(subject: Subject) -> None:
 def test_what_cannot_be_read_counts_as_no_tokens_and_can_be_replaced(subject: Subject, rubbish: str) -> None:
     version_id = subject.write(rubbish)
     assert subject.store.read() == Stored(version_id, None)
-    subject.store.swap(NEW, version_id)
+    swap(subject.store, NEW, version_id)
     assert subject.store.read().tokens == NEW
 
 
 def test_a_swap_makes_the_new_tokens_current_at_once(subject: Subject) -> None:
     expected = subject.write(text(STORED))
-    version_id = subject.store.swap(NEW, expected)
+    version_id = swap(subject.store, NEW, expected)
     assert version_id != expected
     assert subject.store.read() == Stored(version_id, NEW)
     assert subject.labels()["AWSCURRENT"] == version_id
 
 
 def test_a_new_version_is_put_under_a_label_of_its_own(subject: Subject) -> None:
-    version_id = subject.store.swap(NEW, subject.write(text(STORED)))
+    version_id = swap(subject.store, NEW, subject.write(text(STORED)))
     assert subject.labels()["GATEHOUSE_CANDIDATE"] == version_id
 
 
 def test_the_tokens_before_are_kept(subject: Subject) -> None:
     expected = subject.write(text(STORED))
-    subject.store.swap(NEW, expected)
+    swap(subject.store, NEW, expected)
     assert expected in subject.versions()
 
 
 def test_whoever_names_a_version_that_is_no_longer_current_loses_and_changes_nothing(subject: Subject) -> None:
     expected = subject.write(text(STORED))
-    winner = subject.store.swap(NEW, expected)
+    winner = swap(subject.store, NEW, expected)
     with pytest.raises(LostRace):
-        subject.store.swap(OTHER, expected)
+        swap(subject.store, OTHER, expected)
     assert subject.store.read() == Stored(winner, NEW)
     assert {expected, winner} <= subject.versions()
 
 
 def test_a_loser_that_reads_again_can_win(subject: Subject) -> None:
     expected = subject.write(text(STORED))
-    winner = subject.store.swap(NEW, expected)
+    winner = swap(subject.store, NEW, expected)
     with pytest.raises(LostRace):
-        subject.store.swap(OTHER, expected)
-    subject.store.swap(OTHER, winner)
+        swap(subject.store, OTHER, expected)
+    swap(subject.store, OTHER, winner)
     assert subject.store.read().tokens == OTHER
 
 
 def test_a_version_that_never_was_current_is_no_excuse(subject: Subject) -> None:
     subject.write(text(STORED))
     with pytest.raises(LostRace):
-        subject.store.swap(NEW, "00000000-0000-4000-8000-000000000000")
+        swap(subject.store, NEW, "00000000-0000-4000-8000-000000000000")
     assert subject.store.read().tokens == STORED
 
 
@@ -136,7 +144,7 @@ def test_an_operators_write_in_between_wins(subject: Subject) -> None:
     expected = subject.write(text(STORED))
     operators = subject.write(text(OTHER))
     with pytest.raises(LostRace):
-        subject.store.swap(NEW, expected)
+        swap(subject.store, NEW, expected)
     assert subject.store.read() == Stored(operators, OTHER)
 
 
@@ -159,12 +167,12 @@ def test_while_two_writers_have_put_their_tokens_the_first_to_move_wins(
     def put_and_let_another_win(**options: Any) -> object:
         answer = put(**options)
         monkeypatch.setattr(client, "put_secret_value", put)
-        secret.store.swap(OTHER, expected)
+        swap(secret.store, OTHER, expected)
         return answer
 
     monkeypatch.setattr(client, "put_secret_value", put_and_let_another_win)
     with pytest.raises(LostRace):
-        secret.store.swap(NEW, expected)
+        swap(secret.store, NEW, expected)
     assert secret.store.read().tokens == OTHER
 
 
@@ -180,7 +188,7 @@ def test_while_two_writers_have_put_their_tokens_the_first_to_move_wins(
 def test_a_move_whose_answer_was_lost_counts_as_won(secret: Subject, error: Exception) -> None:
     expected = secret.store.read().version_id
     lose_answers(aws.secretsmanager(), "UpdateSecretVersionStage", error)
-    version_id = secret.store.swap(NEW, expected)
+    version_id = swap(secret.store, NEW, expected)
     assert secret.store.read() == Stored(version_id, NEW)
 
 
@@ -188,7 +196,7 @@ def test_a_move_that_did_not_take_place_for_another_reason_is_unavailable(secret
     expected = secret.store.read().version_id
     refuse(aws.secretsmanager(), "UpdateSecretVersionStage", "InternalServiceError")
     with pytest.raises(SecretUnavailable) as caught:
-        secret.store.swap(NEW, expected)
+        swap(secret.store, NEW, expected)
     assert caught.value.reason == "InternalServiceError"
     assert secret.store.read().version_id == expected
 
@@ -198,7 +206,7 @@ def test_a_move_that_nobody_can_confirm_is_unavailable_and_not_lost(secret: Subj
     refuse(aws.secretsmanager(), "UpdateSecretVersionStage", "InvalidParameterException")
     refuse(aws.secretsmanager(), "GetSecretValue", "InternalServiceError")
     with pytest.raises(SecretUnavailable) as caught:
-        secret.store.swap(NEW, expected)
+        swap(secret.store, NEW, expected)
     assert caught.value.reason == "InternalServiceError"
 
 
@@ -206,7 +214,7 @@ def test_tokens_that_could_not_be_put_leave_everything_as_it_was(secret: Subject
     expected, versions = secret.store.read().version_id, secret.versions()
     refuse(aws.secretsmanager(), "PutSecretValue", "LimitExceededException")
     with pytest.raises(SecretUnavailable) as caught:
-        secret.store.swap(NEW, expected)
+        swap(secret.store, NEW, expected)
     assert caught.value.reason == "LimitExceededException"
     assert caught.value.__cause__ is None
     assert secret.store.read().version_id == expected
@@ -219,4 +227,40 @@ def test_a_secret_that_is_not_there_is_unavailable() -> None:
         with pytest.raises(SecretUnavailable, match="ResourceNotFoundException"):
             store.read()
         with pytest.raises(SecretUnavailable, match="ResourceNotFoundException"):
-            store.swap(NEW, "00000000-0000-4000-8000-000000000000")
+            swap(store, NEW, "00000000-0000-4000-8000-000000000000")
+
+
+# --- finishing what another run has begun ---
+
+
+def test_a_version_that_is_not_current_is_read_by_its_id(subject: Subject) -> None:
+    expected = subject.write(text(STORED))
+    version_id = swap(subject.store, NEW, expected)
+    assert subject.store.read_version(expected) == STORED
+    assert subject.store.read_version(version_id) == NEW
+
+
+def test_a_version_that_was_never_put_has_no_tokens(subject: Subject) -> None:
+    subject.write(text(STORED))
+    assert subject.store.read_version("00000000-0000-4000-8000-000000000000") is None
+
+
+def test_a_version_that_is_no_tokens_has_none(subject: Subject) -> None:
+    assert subject.store.read_version(subject.write("rubbish")) is None
+
+
+def test_a_swap_that_came_as_far_as_the_put_is_finished_by_doing_it_again(secret: Subject) -> None:
+    expected, version_id = secret.store.read().version_id, str(uuid.uuid4())
+    allow = refuse(aws.secretsmanager(), "UpdateSecretVersionStage", "InternalServiceError")
+    with pytest.raises(SecretUnavailable):
+        secret.store.swap(NEW, expected, version_id)
+    allow()
+    secret.store.swap(NEW, expected, version_id)
+    assert secret.store.read() == Stored(version_id, NEW)
+
+
+def test_a_version_that_cannot_be_looked_at_is_unavailable(secret: Subject) -> None:
+    expected = secret.store.read().version_id
+    refuse(aws.secretsmanager(), "GetSecretValue", "InternalServiceError")
+    with pytest.raises(SecretUnavailable, match="InternalServiceError"):
+        secret.store.read_version(expected)

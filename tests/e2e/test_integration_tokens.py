@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,7 +19,17 @@ from local.ports import free_block
 from local.processes import Supervisor
 from local.stack import LocalStack
 from tests.e2e.conftest import INTEGRATION_CREDENTIALS, Stack, denied
-from tests.e2e.token_lifecycle import DAY_SECONDS, Lifecycle, Version, epoch, everything_logged, iso, session, until
+from tests.e2e.token_lifecycle import (
+    DAY_SECONDS,
+    First,
+    Lifecycle,
+    Version,
+    epoch,
+    everything_logged,
+    iso,
+    session,
+    until,
+)
 
 MEMBERS = {
     "access_token",
@@ -31,39 +41,6 @@ MEMBERS = {
 }
 MARK = "SENTINEL"  # in every key and in nothing else
 DUE_SECONDS = 600  # below the margin of 1500
-
-
-class First(NamedTuple):
-    """What a deployment leads to before anybody does anything."""
-
-    tokens: Version
-    seconds: float  # after the credentials were written
-    exchanges: list[dict[str, Any]]
-    is_accepted: bool
-
-
-@pytest.fixture(scope="session")
-def untouched(stack: Stack) -> tuple[Lifecycle, First]:
-    """Look at the stack before any test lays hands on it, whichever is the first one."""
-    lifecycle = Lifecycle(stack)
-    tokens = until(lambda: None if (stored := lifecycle.stored()).text == "{}" else stored, "tokens", 30)
-    assert tokens is not None
-    secrets = stack.file.endpoint.client("secretsmanager")
-    written = [
-        secrets.get_secret_value(SecretId=stack.file.outputs[f"{name}SecretArn"])["CreatedDate"]
-        for name in ("IntegrationCredentials", "IntegrationTokens")
-    ]
-    seconds = (written[1] - written[0]).total_seconds()
-    is_accepted = lifecycle.upstream.accepts(tokens.document["access_token"])
-    return lifecycle, First(tokens, seconds, lifecycle.upstream.exchanges(), is_accepted)
-
-
-@pytest.fixture
-def life(untouched: tuple[Lifecycle, First]) -> Lifecycle:
-    """The stack with good tokens, and a simulator that has forgotten everything."""
-    lifecycle = untouched[0]
-    lifecycle.start_over()
-    return lifecycle
 
 
 # --- Tokens come, and stay fresh -------------------------------------------------------------------------------------
@@ -676,7 +653,8 @@ def test_without_the_bus_a_new_authentication_waits_for_it(life: Lifecycle) -> N
 
 def test_the_schedule_is_as_the_template_says(life: Lifecycle) -> None:
     client = session().client("scheduler", endpoint_url=life.endpoint.url)
-    schedule = client.get_schedule(Name=f"{life.stack.file.stack_name}-refresh-tokens")
+    stack = life.stack.file.stack_name
+    schedule = client.get_schedule(Name=f"{stack}-refresh-tokens", GroupName=stack)
     assert schedule["State"] == "ENABLED"
     assert schedule["ScheduleExpression"] == life.stack.local.options.parameters["RefreshRate"]
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
@@ -688,7 +666,8 @@ def test_the_schedule_is_as_the_template_says(life: Lifecycle) -> None:
 
 def test_what_the_schedule_starts_is_a_tick(life: Lifecycle) -> None:
     client = session().client("scheduler", endpoint_url=life.endpoint.url)
-    target = client.get_schedule(Name=f"{life.stack.file.stack_name}-refresh-tokens")["Target"]
+    stack = life.stack.file.stack_name
+    target = client.get_schedule(Name=f"{stack}-refresh-tokens", GroupName=stack)["Target"]
     old = life.seed(seconds_left=DUE_SECONDS)
     client.create_schedule(
         Name="once",

@@ -11,7 +11,7 @@ import boto3
 import urllib3
 
 from local.deploy import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Endpoint
-from tests.e2e.conftest import INTEGRATION_CREDENTIALS, Stack
+from tests.support.running_stack import INTEGRATION_CREDENTIALS, Stack
 
 DAY_SECONDS = 24 * 60 * 60
 LEASE = "lease#integration-tokens"
@@ -176,6 +176,8 @@ class Lifecycle:
         self.upstream.disarm()
         self.write("{}")  # an event that is still under way comes too late now
         until(self._lease_is_free, "the lease is free", LEASE_SECONDS + 5)
+        trace = {"pk": {"S": "exchange#integration-tokens"}}
+        self._dynamodb.delete_item(TableName=self.output("StateTableName"), Key=trace)
         self.upstream.reset()
         self.write_credentials()
         self.seed()
@@ -287,3 +289,27 @@ class Lifecycle:
         table = self.output("StateTableName")
         item = self._dynamodb.get_item(TableName=table, Key={"pk": {"S": LEASE}}, ConsistentRead=True).get("Item")
         return item is None or float(item["ends_at"]["N"]) <= time.time()
+
+
+class First(NamedTuple):
+    """What a deployment leads to before anybody does anything."""
+
+    tokens: Version
+    seconds: float  # after the credentials were written
+    exchanges: list[Json]
+    is_accepted: bool
+
+
+def look_first(stack: Stack) -> tuple[Lifecycle, First]:
+    """Look at a stack on which no test has laid hands yet."""
+    lifecycle = Lifecycle(stack)
+    tokens = until(lambda: None if (stored := lifecycle.stored()).text == "{}" else stored, "tokens", 30)
+    assert tokens is not None
+    secrets = stack.file.endpoint.client("secretsmanager")
+    written = [
+        secrets.get_secret_value(SecretId=stack.file.outputs[f"{name}SecretArn"])["CreatedDate"]
+        for name in ("IntegrationCredentials", "IntegrationTokens")
+    ]
+    seconds = (written[1] - written[0]).total_seconds()
+    is_accepted = lifecycle.upstream.accepts(tokens.document["access_token"])
+    return lifecycle, First(tokens, seconds, lifecycle.upstream.exchanges(), is_accepted)

@@ -91,6 +91,7 @@ def environment(ports: Ports, temporary: Path, disabled: Iterable[str] = ()) -> 
         settings.API_PORT: str(ports.api),
         settings.FUNCTIONS_PYTHON: str(FUNCTIONS_PYTHON),
         settings.DISABLE_PATCHES: ",".join(disabled),
+        settings.CALLS_FILE: str(temporary / "calls.jsonl"),
     }
 
 

@@ -37,7 +37,7 @@ def _template(emulator: Emulator, issuer: Issuer, *paths: str, security: str = "
         "Parameters": {
             "Issuer": {"Type": "String", "Default": issuer.url},
             "Audience": {"Type": "CommaDelimitedList", "Default": "gatehouse,other"},
-            "Origins": {"Type": "CommaDelimitedList", "Default": f"{ORIGIN},https://app.example.com"},
+            "Origins": {"Type": "CommaDelimitedList", "Default": f"{ORIGIN},https://app.localhost"},
         },
         "Resources": {
             "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body, "FailOnWarnings": True}},
@@ -82,14 +82,14 @@ def test_the_body_gives_a_route_its_authorizer(api: Emulator, issuer: Issuer) ->
 
 def test_the_body_gives_an_api_its_cors(api: Emulator) -> None:
     asked = ("Access-Control-Request-Method", "POST")
-    for origin in (ORIGIN, "https://app.example.com"):
+    for origin in (ORIGIN, "https://app.localhost"):
         preflight = _call(api, "OPTIONS", "/v1/a", ("Origin", origin), asked)
         assert preflight.status == 204
         assert preflight.headers["access-control-allow-origin"] == origin
         assert preflight.headers["access-control-allow-methods"] == "POST"
         assert preflight.headers["access-control-max-age"] == "600"
         assert _call(api, "POST", "/v1/a", ("Origin", origin)).headers["access-control-allow-origin"] == origin
-    foreign = _call(api, "OPTIONS", "/v1/a", ("Origin", "https://evil.example"), asked)
+    foreign = _call(api, "OPTIONS", "/v1/a", ("Origin", "http://foreign.localhost"), asked)
     assert "access-control-allow-origin" not in foreign.headers
 
 

@@ -6,6 +6,7 @@ from local.emulator.patches import NAMES
 from local.emulator.settings import (
     API_PORT,
     AWS_PORT,
+    CALLS_FILE,
     DISABLE_PATCHES,
     FUNCTIONS_PYTHON,
     InvalidSettings,
@@ -26,6 +27,13 @@ def test_settings_come_from_the_environment(given: dict[str, str]) -> None:
     assert (settings.aws_port, settings.api_port) == (4566, 4567)
     assert settings.functions_python == Path(given[FUNCTIONS_PYTHON])
     assert settings.disabled_patches == {"secret-ref", "http-event"}
+    assert settings.calls_file is None
+
+
+def test_calls_are_noted_in_the_file_that_is_named(given: dict[str, str]) -> None:
+    assert Settings.from_environment({**given, CALLS_FILE: "/x/calls"}).calls_file == Path("/x/calls")
+    with pytest.raises(InvalidSettings, match=CALLS_FILE):
+        Settings.from_environment({**given, CALLS_FILE: "calls"})
 
 
 @pytest.mark.parametrize(("text", "disabled"), [("", set()), ("all", set(NAMES))])

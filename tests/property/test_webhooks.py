@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatehouse.problems import DeliveryNotAuthentic, DeliveryNotReadable
 from gatehouse.secret_value import Secret
-from gatehouse.webhook_credentials import judge_source
+from gatehouse.webhook_credentials import Source, judge_sources
 from gatehouse.webhooks import (
     CHECKSUM_IDS,
     KINDS,
@@ -29,10 +29,21 @@ ANY_JSON = st.recursive(
 ANY_KIND = st.sampled_from(sorted(KINDS))
 ANY_ENCODING = st.sampled_from(["hex", "base64"])
 KEY = "backend-key-0123456789-0123456789-ok"
-PLAIN = judge_source(
-    {"authentication": [{"type": 1, "username": "u", "password": "right"}, {"type": 2, "token": "right-token"}]}
+SOURCES = judge_sources(
+    Secret(
+        json.dumps(
+            {
+                "plain": {
+                    "authentication": [
+                        {"type": 1, "username": "u", "password": "right"},
+                        {"type": 2, "token": "right-token"},
+                    ]
+                },
+                "with-header": {"authentication": [{"type": 2, "token": "right-token"}] * 3, "token_header": "X-T"},
+            }
+        )
+    )
 )
-WITH_HEADER = judge_source({"authentication": [{"type": 2, "token": "right-token"}], "token_header": "X-T"})
 # What the two sources take; nothing here contains one of these by chance.
 RIGHT = base64.b64encode(b"u:right").decode()
 ANY_HEADER = ANY_TEXT | st.tuples(
@@ -41,27 +52,34 @@ ANY_HEADER = ANY_TEXT | st.tuples(
 ).map(" ".join)
 
 
-@given(ANY_HEADER, ANY_HEADER, st.sampled_from([PLAIN, WITH_HEADER, None]))
-def test_any_header_is_refused_without_the_right_credentials(authorization: str, token: str, known: object) -> None:
-    source = known if known is None else PLAIN if known is PLAIN else WITH_HEADER
+@given(ANY_HEADER, ANY_HEADER, st.sampled_from(["plain", "with-header"]) | ANY_TEXT)
+def test_any_header_is_refused_without_the_right_credentials(authorization: str, token: str, name: str) -> None:
     with pytest.raises(DeliveryNotAuthentic):
-        authenticate_source(source, {"authorization": authorization, "x-t": token})
+        authenticate_source(name, SOURCES, {"authorization": authorization, "x-t": token})
 
 
 @given(st.sampled_from(["Basic", "bASIC", "BASIC"]), st.integers(1, 9), ANY_TEXT)
 def test_the_right_credentials_are_taken_whatever_else_is_sent(scheme: str, spaces: int, other: str) -> None:
-    authenticate_source(PLAIN, {"authorization": f"{scheme}{' ' * spaces}{RIGHT}", "x-t": other})
+    headers = {"authorization": f"{scheme}{' ' * spaces}{RIGHT}", "x-t": other}
+    assert authenticate_source("plain", SOURCES, headers) == SOURCES.entries["plain"]
+
+
+@given(ANY_TEXT, st.sampled_from([f"Basic {RIGHT}", "Bearer right-token"]))
+def test_the_right_credentials_open_no_other_name(name: str, authorization: str) -> None:
+    if name != "plain":
+        with pytest.raises(DeliveryNotAuthentic):
+            authenticate_source(name, SOURCES, {"authorization": authorization})
 
 
 @given(st.text(min_size=1).filter(str.strip), st.sampled_from(["{}{}", "{1}{0}"]))
 def test_the_right_credentials_with_anything_added_are_refused(added: str, form: str) -> None:
     with pytest.raises(DeliveryNotAuthentic):
-        authenticate_source(PLAIN, {"authorization": f"Bearer {form.format('right-token', added)}"})
+        authenticate_source("plain", SOURCES, {"authorization": f"Bearer {form.format('right-token', added)}"})
 
 
 @given(ANY_TEXT, st.binary())
 def test_any_body_and_delivery_id_have_an_identity(delivery_id: str, body: bytes) -> None:
-    known = PLAIN._replace(delivery_id_header="x-id")
+    known = Source((), (), None, delivery_id_header="x-id")
     assert identify_opaque("shop", known, {"x-id": delivery_id}, body).recognised
 
 

@@ -15,15 +15,19 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "log", "exception"}
 
 KNOWN_FIELDS = {
     "api_request_id",  # API Gateway's, to find the line of its access log
+    "by",  # browser or webhook
     "code",  # of the problem table
+    "count",  # how many there are of something
     "delivery",  # the id that its sender was answered
     "error_location",  # file:line of each frame
     "error_type",  # an exception's class
     "event",  # a name from the bus's own list
     "faults",  # names of environment variables and what is wrong with them
     "field",  # a member of a secret
+    "intent",  # one that the operator allows
     "outcome",  # from a closed set
     "reason",  # a code from a closed set
+    "runbook",  # where it says what to do
     "secret",  # an ARN
     "source",  # of a webhook: smallcase or one that an operator named
     "user",  # guest or connected

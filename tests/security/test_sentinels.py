@@ -139,7 +139,7 @@ def test_a_bug_does_not_quote_what_it_stumbled_over(
     def stumble(*_args: object, **_options: object) -> None:
         raise KeyError(SECRETS["secret"])
 
-    monkeypatch.setattr("gatehouse.session_token.issue", stumble)
+    monkeypatch.setattr("gatehouse.session_token.Signer.issue", stumble)
     healthy(aws)
     answer = guest_app.handler(marked(event("issue_guest_token")), None)
     assert answer["statusCode"] == 500

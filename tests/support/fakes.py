@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatehouse.caller import User
-from gatehouse.problems import ConnectionsUnavailable, SecretUnavailable
+from gatehouse.problems import SecretUnavailable
 from gatehouse.secret_value import Secret
 
 
@@ -47,16 +46,3 @@ class FakeSecrets:
         if secret_id not in self.texts:
             raise SecretUnavailable("ResourceNotFoundException")
         return Secret(self.texts[secret_id])
-
-
-class FakeConnections:
-    """Connections in memory."""
-
-    def __init__(self) -> None:
-        self.entries: dict[User, str] = {}
-
-    def smallcase_auth_id(self, user: User) -> str | None:
-        entry = self.entries.get(user)
-        if entry == "":
-            raise ConnectionsUnavailable("entry_without_smallcase_auth_id")
-        return entry

@@ -24,6 +24,7 @@ from gatehouse import aws, iso8601
 from gatehouse.authenticator import Authenticator
 from gatehouse.bus import BusUnavailable
 from gatehouse.exchange_answer import Grant
+from gatehouse.exchange_journal import Begun
 from gatehouse.integration_tokens import IntegrationTokens, TokensUnreadable, parse_tokens, render_tokens
 from gatehouse.lease import LEASE_SECONDS
 from gatehouse.refresher import Refresher
@@ -98,15 +99,22 @@ class FakeTokenStore:
         self._step("store.read")
         return self.current
 
-    def swap(self, tokens: IntegrationTokens, expected_version_id: str) -> str:
+    def read_version(self, version_id: str) -> IntegrationTokens | None:
+        self._step("store.read_version")
+        text = self.versions.get(version_id)
+        try:
+            return None if text is None else parse_tokens(text)
+        except TokensUnreadable:
+            return None
+
+    def swap(self, tokens: IntegrationTokens, expected_version_id: str, version_id: str) -> None:
         self._step("store.put")
-        version_id = self._put(render_tokens(tokens))
+        self.versions[version_id] = render_tokens(tokens)
         self.labels["GATEHOUSE_CANDIDATE"] = version_id
         self._step("store.move")
         if self.labels["AWSCURRENT"] != expected_version_id:
             raise LostRace
         self.labels["AWSCURRENT"] = version_id
-        return version_id
 
     def _put(self, text: Secret) -> str:
         version_id = str(uuid.uuid4())
@@ -139,6 +147,27 @@ class FakeLease:
         self._step("lease.release")
         if self._owner == owner:
             self._owner = None
+
+
+class FakeExchangeJournal:
+    """The trace of an exchange. Steps: `journal.read`, `journal.begin`, `journal.end`."""
+
+    def __init__(self, steps: Steps | None = None) -> None:
+        self._step = steps or Steps()
+        self.begun: Begun | None = None
+
+    def read(self) -> Begun | None:
+        self._step("journal.read")
+        return self.begun
+
+    def begin(self, begun: Begun) -> None:
+        self._step("journal.begin")
+        self.begun = begun
+
+    def end(self, begun: Begun) -> None:
+        self._step("journal.end")
+        if self.begun is not None and self.begun.candidate_id == begun.candidate_id:
+            self.begun = None
 
 
 class FakeRejectedCredentials:
@@ -314,6 +343,7 @@ class World:
         self.transport = FakeTransport(self.clock, self.steps)
         self.credentials = FakeCredentials(self.steps)
         self.rejected = FakeRejectedCredentials(self.steps)
+        self.journal = FakeExchangeJournal(self.steps)
         self.base_url = base_url
         self.credentials_in: CredentialsIn = credentials_in
 
@@ -334,13 +364,25 @@ class World:
     def refresher(self) -> Refresher:
         """Return `refresh_tokens` as it is put together now."""
         return Refresher(
-            self.store, self.lease, self.exchange(), self.bus, margin_seconds=MARGIN_SECONDS, clock=self.clock
+            self.store,
+            self.lease,
+            self.exchange(),
+            self.bus,
+            journal=self.journal,
+            margin_seconds=MARGIN_SECONDS,
+            clock=self.clock,
         )
 
     def authenticator(self) -> Authenticator:
         """Return `authenticate` as it is put together now."""
         return Authenticator(
-            self.store, self.lease, self.exchange(), self.bus, credentials=self.credentials, rejected=self.rejected
+            self.store,
+            self.lease,
+            self.exchange(),
+            self.bus,
+            journal=self.journal,
+            credentials=self.credentials,
+            rejected=self.rejected,
         )
 
     def hold_tokens(self, **how: Any) -> Stored:

@@ -131,7 +131,10 @@ def create_webhooks_table() -> None:
                     {"AttributeName": "source", "KeyType": "HASH"},
                     {"AttributeName": "received_at", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["id", "kind", "state", "recognised", "content_type"],
+                },
             }
         ],
         BillingMode="PAY_PER_REQUEST",

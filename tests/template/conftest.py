@@ -34,6 +34,11 @@ def written() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def expanded(written: dict[str, Any]) -> dict[str, Any]:
     """The template with SAM's transform applied."""
+    return expand(written, PARAMETERS)
+
+
+def expand(written: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    """Return a template with SAM's transform applied."""
     packaged = copy.deepcopy(written)
     for resource in packaged["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
@@ -41,7 +46,7 @@ def expanded(written: dict[str, Any]) -> dict[str, Any]:
                 resource["Properties"][name] = "s3://bucket/key"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        result: dict[str, Any] = transform(packaged, PARAMETERS, NoManagedPolicies())
+        result: dict[str, Any] = transform(packaged, parameters, NoManagedPolicies())
     return result
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from gatehouse import iso8601
 from gatehouse.authenticator import Outcome, Trigger
+from gatehouse.exchange_journal import Begun
 from gatehouse.integration_credentials import CredentialsNotConfigured
 from gatehouse.integration_tokens import render_tokens
 from gatehouse.lease import StateUnavailable
@@ -34,9 +35,12 @@ AUTHENTICATED = [
     "lease.acquire",
     "store.read",
     "rejected.contains",
+    "journal.read",
+    "journal.begin",
     "upstream authenticate",
     "store.put",
     "store.move",
+    "journal.end",
     "bus.publish tokens.authenticated",
     "lease.release",
 ]
@@ -179,7 +183,10 @@ def test_a_401_is_followed_by_another_look_remembered_and_announced(
         "lease.acquire",
         "store.read",
         "rejected.contains",
+        "journal.read",
+        "journal.begin",
         "upstream authenticate",
+        "journal.end",
         "store.read",
         "rejected.add",
         "bus.publish tokens.credentials-rejected",
@@ -216,9 +223,12 @@ def test_force_tries_them_once_more_and_forgets_once_they_work(world: World) -> 
         "lease.acquire",
         "store.read",
         "rejected.contains",
+        "journal.read",
+        "journal.begin",
         "upstream authenticate",
         "store.put",
         "store.move",
+        "journal.end",
         "bus.publish tokens.authenticated",
         "rejected.remove",
         "lease.release",
@@ -354,6 +364,8 @@ def prepare_401(world: World) -> None:
         (prepare_grant, "lease.acquire", 1, STATE, 0),
         (prepare_grant, "store.read", 2, SECRET, 0),
         (prepare_grant, "rejected.contains", 1, STATE, 0),
+        (prepare_grant, "journal.read", 1, STATE, 0),
+        (prepare_grant, "journal.begin", 1, STATE, 0),
         (prepare_grant, "store.put", 1, SECRET, 1),
         (prepare_grant, "store.move", 1, SECRET, 1),
         (prepare_401, "store.read", 3, SECRET, 1),
@@ -447,3 +459,31 @@ def test_refresh_tokens_goes_on_while_the_credentials_are_rejected(world: World)
     assert tokens.is_valid(world.clock.now + HOUR_SECONDS - 1)
     assert run(world, Trigger(only_while_version_id=world.store.current.version_id)) == "credentials_rejected"
     assert len(world.transport.sent) == 1
+
+
+# --- an exchange that nobody knows the end of ---
+
+
+@pytest.mark.parametrize("reply", [UpstreamFault("timeout"), error_answer(302), grant_answer(0)])
+def test_a_lost_answer_leaves_a_trace(world: World, reply: UpstreamAnswer | UpstreamFault) -> None:
+    stored = world.hold_tokens()
+    world.transport.will(reply)
+    run(world)
+    assert world.journal.begun is not None
+    assert world.journal.begun.tokens_version_id == stored.version_id
+
+
+@pytest.mark.parametrize("reply", [UpstreamFault("refused", sent=False), error_answer(401), error_answer(503)])
+def test_an_exchange_that_did_not_take_place_leaves_none(world: World, reply: UpstreamAnswer | UpstreamFault) -> None:
+    world.hold_tokens()
+    world.transport.will(*[reply] * 3)
+    run(world)
+    assert world.journal.begun is None
+
+
+def test_an_authentication_settles_what_was_unsettled(world: World) -> None:
+    stored = world.hold_tokens()
+    world.journal.begun = Begun(stored.version_id, "candidate")
+    world.transport.will(grant_answer(world.clock.now))
+    assert run(world) == "authenticated"
+    assert world.journal.begun is None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -11,10 +12,15 @@ from gatehouse import authenticator, refresher
 from gatehouse.delivery_event import detail
 from gatehouse.envelope import Envelope
 from gatehouse.problems import INTERNAL_ERROR, PROBLEMS
+from gatehouse.secrets import CACHE_SECONDS
 from local.options import DEFAULT_AUDIENCE, DEFAULT_PORT
 from tests.conftest import ROOT
+from tests.load.settings import BOUNDS
+from tests.support.event_schemas import SCHEMAS
 
 README = (ROOT / "README.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+EVENTS = (ROOT / "docs" / "events.md").read_text()
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
@@ -55,6 +61,12 @@ def test_the_readme_lists_every_variable_of_make_run() -> None:
     assert documented["OIDC_AUDIENCE"][0] == DEFAULT_AUDIENCE
 
 
+def test_the_load_document_lists_every_variable_with_its_default() -> None:
+    documented = table((ROOT / "docs" / "load.md").read_text(), "variable of `make load`")
+    defaults = {name: str(default) for name, (default, _, _) in BOUNDS.items()}
+    assert {name: cells[0] for name, cells in documented.items()} == {**defaults, "PLOT": ""}
+
+
 def test_the_table_of_problems_is_the_codes() -> None:
     documented = table((ROOT / "docs" / "api.md").read_text(), "code")
     rows = [*PROBLEMS.values(), INTERNAL_ERROR]
@@ -69,11 +81,31 @@ def test_the_readme_lists_every_outcome_with_its_function() -> None:
     assert {name for name, of in documented.items() if of == "authenticate"} == authentication - tick
 
 
-def test_the_events_document_lists_every_event_that_is_published() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "layers" / "gatehouse" / "gatehouse").glob("*.py"))
-    published = set(re.findall(r'"((?:tokens|connections)\.[a-z]+(?:-[a-z]+)*)",', sources))
-    logged = set(re.findall(r'log\.\w+\(\s*"([a-z_.]+)"', sources))
-    assert set(table((ROOT / "docs" / "events.md").read_text(), "detail type")) == published - logged
+def test_the_events_document_lists_every_event_as_its_schema_says() -> None:
+    documented = {}
+    for linked, (source, listed, _) in table(EVENTS, "event").items():
+        event, name = re.findall(r"^\[`([^`]+)`\]\(schemas/([a-z.-]+)\.json\)$", linked)[0]
+        documented[name] = event, source, re.findall(r"`?(\w+)`?(?:, |$)", listed)
+    described = {}
+    for name, schema in SCHEMAS.items():
+        source, members = schema["properties"]["source"]["const"], list(schema["properties"]["detail"]["properties"])
+        # The members of a delivery have a table of their own.
+        described[name] = schema["title"], source, members if source != "gatehouse.webhooks" else []
+    assert documented == described
+
+
+def test_the_events_document_lists_every_member_that_a_delivery_can_have() -> None:
+    listed = table(EVENTS, "member of the detail")
+    deliveries = [
+        SCHEMAS[name]["properties"]["detail"]["properties"] for name in ("smallcase.received", "integration.received")
+    ]
+    assert set(listed) == {member for properties in deliveries for member in properties}
+
+
+@pytest.mark.parametrize(("language", "path"), [("yaml", "template.yaml"), ("python", "remember_delivery/app.py")])
+def test_what_the_events_document_shows_of_the_example_is_in_it(language: str, path: str) -> None:
+    (shown,) = re.findall(rf"```{language}\n(.*?)```", EVENTS, flags=re.DOTALL)
+    assert shown in (ROOT / "examples" / "events" / path).read_text()
 
 
 def test_the_api_document_lists_every_route(template: dict[str, Any]) -> None:
@@ -89,7 +121,7 @@ def test_the_api_document_lists_every_route(template: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_make_target_in_the_documents_exists(path: Any) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make (?:-s )?([a-z][a-z-]*)", path.read_text(), flags=re.MULTILINE))
     assert named <= targets
 
 
@@ -99,18 +131,68 @@ def test_every_relative_link_in_the_documents_leads_somewhere(path: Any) -> None
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_anchor_in_the_documents_is_that_of_a_heading(path: Any) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", path.read_text())
+    targets = [(path.parent / document if document else path, anchor) for document, anchor in links]
+    assert [anchor for target, anchor in targets if anchor not in anchors(target)] == []
+
+
+def variables(program: Path) -> set[str]:
+    """Return the variables of make that a program of ops/ reads."""
+    named = re.findall(r'(?:text|required|flag|count|_moment)\((?:variables, )?"([A-Z_]+)"', program.read_text())
+    return {*named, "STAGE"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_variable_of_an_operators_command_is_one_that_it_reads(path: Path) -> None:
+    for command, given in re.findall(r"make (?:-s )?([a-z-]+)((?: +[A-Z_]+=\S*)+)", path.read_text()):
+        program = ROOT / "ops" / f"{command.replace('-', '_')}.py"
+        if program.exists():
+            assert set(re.findall(r"([A-Z_]+)=", given)) <= variables(program), command
+
+
+def test_the_runbook_lists_every_variable_of_make_replay() -> None:
+    assert set(table(RUNBOOK, "variable of `make replay`")) == variables(ROOT / "ops" / "replay.py")
+
+
+def test_the_runbook_waits_as_long_as_a_secret_is_kept(template: dict[str, Any]) -> None:
+    environments = [each["Properties"].get("Environment", {}) for each in template["Resources"].values()]
+    kept = {
+        int(each["Variables"]["SECRETS_MANAGER_TTL"])
+        for each in environments
+        if "SECRETS_MANAGER_TTL" in each.get("Variables", {})
+    }
+    (extension,) = kept
+    assert f"{extension} seconds in the secrets\n   extension and {CACHE_SECONDS} in the function" in RUNBOOK
+    assert f"**Wait {(extension + CACHE_SECONDS) // 60} minutes.**" in RUNBOOK
+
+
 def test_the_decision_records_are_numbered_without_gaps() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_every_event_file_is_named_after_a_function() -> None:
+def test_every_event_file_is_named_after_a_function_and_its_trigger() -> None:
     functions = {path.name for path in (ROOT / "functions").iterdir() if path.is_dir()}
-    assert {path.stem for path in (ROOT / "events").iterdir()} == functions
+    files = {path.stem for path in (ROOT / "events").iterdir()}
+    assert functions <= files
+    assert [name for name in files - functions if not name.startswith(tuple(f"{each}_" for each in functions))] == []
+
+
+def test_every_event_file_is_used_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    assert [path.stem for path in (ROOT / "events").iterdir() if f'"{path.stem}"' not in tests] == []
 
 
 def test_the_events_document_lists_every_member_of_a_deliverys_detail() -> None:
     envelope = Envelope("i", "x", "smallcase", "orders", "2026-11-22T03:42:48Z", "", recognised=True, body=b"{}")
     binary = envelope._replace(body=b"\xff")
     members = {*json.loads(detail(envelope, replayed=True)), *json.loads(detail(binary))}
-    assert set(table((ROOT / "docs" / "events.md").read_text(), "member of the detail")) == members
+    assert set(table(EVENTS, "member of the detail")) == members

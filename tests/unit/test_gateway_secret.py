@@ -4,6 +4,7 @@ import pytest
 
 from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
 from gatehouse.problems import GatewayNotConfigured
+from gatehouse.secret_fields import FieldFault
 from gatehouse.secret_value import Secret
 from tests.support.events import GATEWAY_SECRET, gateway_secret
 
@@ -55,6 +56,15 @@ def test_a_required_field_at_fault_is_named(field: str, value: object, reason: s
     with pytest.raises(GatewayNotConfigured) as caught:
         parse(gateway_secret(**{field: value}))
     assert (caught.value.field, caught.value.reason) == (field, reason)
+
+
+@pytest.mark.parametrize("name", ["<acme", "acme>", ">acme<"])
+def test_only_a_value_in_angle_brackets_is_a_placeholder(name: str) -> None:
+    assert parse(gateway_secret(gateway_name=name)).gateway_name == name
+
+
+def test_a_fault_says_its_field_and_reason() -> None:
+    assert str(FieldFault("secret", "missing")) == "secret: missing"
 
 
 @pytest.mark.parametrize("field", ["previous_secret", "previous_api_secret"])

@@ -130,3 +130,8 @@ def test_base64_that_is_none_is_an_error_of_the_body_alone(raw: str) -> None:
 def test_names_of_headers_are_read_in_lower_case_and_values_that_are_no_text_not_at_all() -> None:
     request = parse_request({**CALL, "headers": {"X-Name": "value", "other": 7}})
     assert request.headers == {"x-name": "value"}
+
+
+def test_an_answer_without_a_document_has_no_body_and_no_content_type() -> None:
+    answer = respond({}, lambda _request: Answer(204, None, {"x-header": "value"}))
+    assert answer == {"statusCode": 204, "headers": {"x-header": "value"}}

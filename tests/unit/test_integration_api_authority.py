@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.fault_switches import ArmedFaults, Fault
 from local.http_router import Request, Response
 from local.integration_api import faults
 from local.integration_api.authority import Authority, Refusal, expires_at_text
@@ -22,12 +23,13 @@ from local.integration_api.credentials import (
     presented_credentials,
     presented_refresh_token,
 )
-from local.integration_api.faults import TARGETS, WITHOUT_EFFECT, ArmedFaults, Fault, FaultName, parse_fault
+from local.integration_api.faults import KINDS, WITHOUT_EFFECT, FaultName, parse_fault
 from local.integration_api.journal import Journal
 from local.integration_api.rate_limit import RateLimit
-from local.integration_api.settings import Credentials, InvalidControlError, Settings
+from local.integration_api.settings import Credentials, Settings
 from local.integration_api.simulator import Simulator
 from local.integration_api.spoiling import sending
+from local.simulator_controls import InvalidControlError
 
 RIGHT = Credentials("key-1", "secret-1")
 HOUR = 3_600
@@ -264,6 +266,25 @@ def test_revoking_ends_what_it_names(
     assert overview["live_refresh_tokens"] == refresh_lives
 
 
+def test_revoking_the_older_leaves_the_newest(authority: Authority) -> None:
+    old_access, old_refresh = tokens(authority.authenticate(RIGHT))
+    stale_access, new_refresh = tokens(authority.authenticate(RIGHT))
+    new_access, _ = tokens(authority.refresh(new_refresh))
+    authority.revoke("older")
+    authority.check_access(new_access)
+    authority.refresh(new_refresh)
+    for access in (old_access, stale_access):
+        with pytest.raises(Refusal, match="INVALID_TOKEN"):
+            authority.check_access(access)
+    with pytest.raises(Refusal, match="REFRESH_TOKEN_EXPIRED"):
+        authority.refresh(old_refresh)
+
+
+def test_revoking_the_older_where_there_are_none_is_nothing(authority: Authority) -> None:
+    authority.revoke("older")
+    assert authority.overview()["live_access_tokens"] == 0
+
+
 def test_the_overview_shows_times_of_the_newest_tokens_and_none_of_them(authority: Authority, clock: Clock) -> None:
     assert authority.overview()["access_token_expires_at"] is None
     access, refresh = tokens(authority.authenticate(RIGHT))
@@ -481,7 +502,7 @@ def test_the_wait_is_never_zero_seconds() -> None:
 
 
 def test_the_oldest_fault_that_fits_a_request_hits_it_as_often_as_it_was_armed_for() -> None:
-    armed = ArmedFaults()
+    armed = ArmedFaults[FaultName]()
     for members in (
         {"fault": "html", "on": "refresh"},
         {"fault": "empty", "times": 2},
@@ -497,7 +518,7 @@ def test_the_oldest_fault_that_fits_a_request_hits_it_as_often_as_it_was_armed_f
 
 
 def test_what_is_armed_shows_how_often_it_will_still_hit() -> None:
-    armed = ArmedFaults()
+    armed = ArmedFaults[FaultName]()
     armed.arm(parse_fault({"fault": "status_429", "times": 3, "retry_after": 7}))
     armed.take("protected")
     assert armed.public() == [{"fault": "status_429", "on": "any", "times": 2, "retry_after": 7}]
@@ -509,7 +530,7 @@ def test_the_table_of_faults_says_of_each_whether_the_request_takes_effect() -> 
 
 
 @pytest.mark.parametrize("name", FaultName)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", [*KINDS, "any"])
 def test_every_fault_can_be_armed_on_every_kind_of_request(name: FaultName, target: str) -> None:
     assert parse_fault({"fault": name.value, "on": target}) == Fault(name, target, 1, {})
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gatehouse.secret_value import Secret
+from gatehouse.webhook_credentials import Source, judge_sources
 from local import invoke, logs
 from local.__main__ import how_to_use
 from local.deploy import override
@@ -13,7 +15,7 @@ from local.invoke import function_name
 from local.options import Options
 from local.paths import ROOT
 from local.secrets import OUTPUTS, local_secrets
-from local.stack import report_to_terminal
+from local.stack import LocalStack, report_to_terminal
 from local.stack_file import NoStack, StackFile
 
 RUNNING = StackFile(
@@ -28,7 +30,7 @@ RUNNING = StackFile(
     smallcase_api_url=None,
     oidc_issuer="http://127.0.0.1:8702",
     oidc_audience="gatehouse",
-    playground_url=None,
+    playground_url="http://127.0.0.1:8705",
     pids=[1, 2],
 )
 
@@ -51,6 +53,13 @@ def test_made_up_secrets_are_usable_and_different_each_time() -> None:
 def test_named_secrets_take_the_place_of_made_up_ones() -> None:
     options = replace(Options.from_environment({}), secrets={"GatewaySecret": {"gateway_name": "acme"}})
     assert local_secrets(options)["GatewaySecret"] == {"gateway_name": "acme"}
+
+
+def test_made_up_webhook_credentials_are_usable_in_both_ways() -> None:
+    made_up = local_secrets(Options.from_environment({}))["WebhookCredentials"]
+    (source,) = judge_sources(Secret(json.dumps(made_up))).entries.values()
+    assert isinstance(source, Source)
+    assert len(source.basic) == len(source.tokens) == 1
 
 
 def test_no_credentials_are_made_up_for_an_integration_api_of_somebody_else() -> None:
@@ -88,10 +97,31 @@ def test_a_function_is_found_by_its_folders_name() -> None:
     assert function_name(RUNNING.outputs, "nothing") is None
 
 
+@pytest.mark.parametrize(
+    ("environment", "integration", "smallcase"),
+    [
+        ({}, "http://127.0.0.1:8703", "http://127.0.0.1:8704"),
+        (
+            {"INTEGRATION_BASE_URL": "https://api.example.com/a/", "SMALLCASE_BASE_URL": "https://gateway.example.com"},
+            "https://api.example.com/a",
+            "https://gateway.example.com",
+        ),
+    ],
+)
+def test_the_functions_are_told_the_upstreams_of_the_run(
+    environment: dict[str, str], integration: str, smallcase: str, tmp_path: Path
+) -> None:
+    parameters = LocalStack(Options.from_environment(environment), tmp_path, print)._parameters()
+    assert (parameters["IntegrationBaseUrl"], parameters["SmallcaseBaseUrl"]) == (integration, smallcase)
+
+
 def test_commands_to_copy_are_printed() -> None:
-    text = how_to_use(RUNNING, Options.from_environment({}), ROOT / ".local" / "run-8700" / "logs")
+    running = replace(RUNNING, smallcase_api_url="http://127.0.0.1:8704")
+    text = how_to_use(running, Options.from_environment({}), ROOT / ".local" / "run-8700" / "logs")
     assert "curl -s -X POST http://127.0.0.1:8700/v1/tokens/guest" in text
     assert "http://127.0.0.1:8702/token" in text
+    assert "Playground http://127.0.0.1:8705" in text
+    assert "http://127.0.0.1:8704  (smallcase Gateway API)" in text
     assert ".local/run-8700/logs" in text
 
 

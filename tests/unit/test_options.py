@@ -16,6 +16,7 @@ def test_without_anything_said_everything_has_a_default() -> None:
     assert options.secrets == {}
     assert options.integration_base_url is None
     assert options.smallcase_base_url is None
+    assert (options.integration_api, options.smallcase_api) == ("http://127.0.0.1:8703", "http://127.0.0.1:8704")
 
 
 def test_everything_can_be_said(tmp_path: Path) -> None:
@@ -37,6 +38,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert options.issuer == "https://auth.example.com/tenant/"
     assert options.page_origins == ("http://localhost:3000", "https://app.example.com")
     assert options.integration_api == "http://127.0.0.1:9100/prefix"
+    assert options.smallcase_api == "http://localhost:9200"
     assert options.parameters == {"TokenLifetimeSeconds": "60", "RefreshRate": "rate(1 minute)"}
     assert options.secrets == secrets
 
@@ -82,6 +84,12 @@ def test_a_secrets_file_that_will_not_do_is_not_quoted(tmp_path: Path, content: 
 def test_a_secrets_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidOptions, match="cannot be read: No such file"):
         Options.from_environment({"SECRETS_FILE": str(tmp_path / "none.json")})
+
+
+def test_a_secrets_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidOptions, match="SECRETS_FILE is not UTF-8"):
+        Options.from_environment({"SECRETS_FILE": str(tmp_path / "secrets.json")})
 
 
 def test_all_faults_are_reported_at_once() -> None:

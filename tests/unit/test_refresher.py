@@ -6,6 +6,7 @@ import pytest
 
 from gatehouse import iso8601
 from gatehouse.bus import BusUnavailable
+from gatehouse.exchange_journal import Begun
 from gatehouse.integration_tokens import render_tokens
 from gatehouse.lease import StateUnavailable
 from gatehouse.problems import GatehouseError, SecretUnavailable
@@ -26,20 +27,24 @@ from tests.support.token_fakes import (
 SIX_DAYS = 6 * DAY_SECONDS
 REQUIRED = "tokens.reauthentication-required"
 
+LOOK = ["store.read", "journal.read"]
 READ_EXCHANGE_AND_GIVE_BACK = [
-    "store.read",
+    *LOOK,
     "lease.acquire",
-    "store.read",
+    *LOOK,
+    "journal.begin",
     "upstream refresh",
     "lease.release",
 ]
 REFRESHED = [
-    "store.read",
+    *LOOK,
     "lease.acquire",
-    "store.read",
+    *LOOK,
+    "journal.begin",
     "upstream refresh",
     "store.put",
     "store.move",
+    "journal.end",
     "bus.publish tokens.refreshed",
     "lease.release",
 ]
@@ -70,13 +75,13 @@ def store_others(world: World) -> None:
 def test_good_tokens_are_left_alone_and_nobody_is_called(world: World, left: float) -> None:
     stored = world.hold_tokens(left=left)
     assert tick(world) == Tick("unchanged", stored.tokens)
-    assert world.steps.taken == ["store.read"]
+    assert world.steps.taken == LOOK
 
 
 def test_without_tokens_an_authentication_is_asked_for(world: World, caplog: pytest.LogCaptureFixture) -> None:
     ended = tick(world)
     assert (ended.outcome, ended.tokens) == ("reauthentication_requested", None)
-    assert world.steps.taken == ["store.read", f"bus.publish {REQUIRED}"]
+    assert world.steps.taken == [*LOOK, f"bus.publish {REQUIRED}"]
     version_id = world.store.current.version_id
     assert world.bus.events == [Event(REQUIRED, {"reason": "no_tokens", "tokens_version_id": version_id})]
     assert logged(caplog) == ["tokens.missing"]
@@ -94,7 +99,7 @@ def test_an_old_refresh_token_with_a_good_access_token_asks_without_calling_anyb
     stored = world.hold_tokens(refresh_token_age=SIX_DAYS)
     ended = tick(world)
     assert (ended.outcome, ended.tokens) == ("reauthentication_requested", stored.tokens)
-    assert world.steps.taken == ["store.read", f"bus.publish {REQUIRED}"]
+    assert world.steps.taken == [*LOOK, f"bus.publish {REQUIRED}"]
     assert world.bus.of_type(REQUIRED) == [{"reason": "refresh_token_old", "tokens_version_id": stored.version_id}]
     assert "tokens.missing" not in logged(caplog)
 
@@ -177,7 +182,7 @@ def test_while_another_run_holds_the_lease_nobody_is_called(world: World) -> Non
     world.lease.acquire("another run")
     world.steps.taken.clear()
     assert tick(world) == Tick("busy", stored.tokens)
-    assert world.steps.taken == ["store.read", "lease.acquire"]
+    assert world.steps.taken == [*LOOK, "lease.acquire"]
     assert world.lease.holder == "another run"
 
 
@@ -185,7 +190,7 @@ def test_what_another_run_has_stored_until_the_lease_was_got_is_not_refreshed_ag
     world.hold_tokens(left=60)
     world.steps.at("lease.acquire", lambda: store_others(world))
     assert tick(world) == Tick("unchanged", world.store.current.tokens)
-    assert world.steps.taken == ["store.read", "lease.acquire", "store.read", "lease.release"]
+    assert world.steps.taken == [*LOOK, "lease.acquire", *LOOK, "lease.release"]
 
 
 def test_what_vanished_until_the_lease_was_got_is_asked_for_after_giving_it_back(world: World) -> None:
@@ -193,9 +198,9 @@ def test_what_vanished_until_the_lease_was_got_is_asked_for_after_giving_it_back
     world.steps.at("lease.acquire", lambda: world.store.write("{}"))
     assert tick(world).outcome == "reauthentication_requested"
     assert world.steps.taken == [
-        "store.read",
+        *LOOK,
         "lease.acquire",
-        "store.read",
+        *LOOK,
         "lease.release",
         f"bus.publish {REQUIRED}",
     ]
@@ -236,10 +241,12 @@ def test_a_401_is_followed_by_another_look_and_asks_after_the_lease_was_given_ba
     ended = tick(world)
     assert (ended.outcome, ended.tokens) == ("reauthentication_requested", stored.tokens)
     assert world.steps.taken == [
-        "store.read",
+        *LOOK,
         "lease.acquire",
-        "store.read",
+        *LOOK,
+        "journal.begin",
         "upstream refresh",
+        "journal.end",
         "store.read",
         "lease.release",
         f"bus.publish {REQUIRED}",
@@ -362,8 +369,11 @@ def prepare_race(world: World) -> None:
     ("prepare", "step", "nth", "error", "exchanges"),
     [
         (prepare_refresh, "store.read", 1, SECRET, 0),
+        (prepare_refresh, "journal.read", 1, STATE, 0),
         (prepare_refresh, "lease.acquire", 1, STATE, 0),
         (prepare_refresh, "store.read", 2, SECRET, 0),
+        (prepare_refresh, "journal.read", 2, STATE, 0),
+        (prepare_refresh, "journal.begin", 1, STATE, 0),
         (prepare_refresh, "store.put", 1, SECRET, 1),
         (prepare_refresh, "store.move", 1, SECRET, 1),
         (prepare_401, "store.read", 3, SECRET, 1),
@@ -420,3 +430,100 @@ def test_a_run_that_dies_after_the_exchange_leaves_the_old_tokens_and_a_lease_th
     assert world.store.current == before
     world.transport.will(grant_answer(world.clock.now))
     assert tick(world).outcome == "refreshed"
+
+
+# --- an exchange that nobody knows the end of ---
+
+
+def test_a_trace_that_cannot_be_taken_away_does_not_spoil_a_refresh(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare_refresh(world)
+    world.steps.fail_at("journal.end", STATE)
+    assert tick(world).outcome == "refreshed"
+    assert "exchange.not_forgotten" in logged(caplog)
+    assert tick(world).outcome == "unchanged", "the trace is of what is stored now"
+
+
+LOST = [UpstreamFault("timeout"), UpstreamFault("closed"), error_answer(302), grant_answer(0)]
+NOTHING_HAPPENED = [UpstreamFault("refused", sent=False), error_answer(401), error_answer(400)]
+
+
+@pytest.mark.parametrize("reply", LOST)
+def test_a_lost_answer_leaves_a_trace(world: World, reply: UpstreamAnswer | UpstreamFault) -> None:
+    stored = world.hold_tokens(left=60)
+    world.transport.will(reply)
+    tick(world)
+    assert world.journal.begun is not None
+    assert world.journal.begun.tokens_version_id == stored.version_id
+
+
+@pytest.mark.parametrize("reply", NOTHING_HAPPENED)
+def test_an_exchange_that_did_not_take_place_leaves_none(world: World, reply: UpstreamAnswer | UpstreamFault) -> None:
+    world.hold_tokens(left=60)
+    world.transport.will(*[reply] * 3)
+    tick(world)
+    assert world.journal.begun is None
+
+
+def test_a_trace_that_was_there_before_outlives_an_exchange_that_did_not_take_place(world: World) -> None:
+    stored = world.hold_tokens(left=60)
+    before = Begun(stored.version_id, "candidate")
+    world.journal.begun = before
+    world.transport.will(error_answer(400))
+    tick(world)
+    assert world.journal.begun == before
+
+
+def test_good_tokens_that_an_unsettled_exchange_may_have_ended_are_asked_for_anew(world: World) -> None:
+    stored = world.hold_tokens()
+    world.journal.begun = Begun(stored.version_id, "candidate")
+    ended = tick(world)
+    assert (ended.outcome, ended.tokens) == ("reauthentication_requested", stored.tokens)
+    assert world.bus.of_type(REQUIRED) == [{"reason": "exchange_unsettled", "tokens_version_id": stored.version_id}]
+    assert not world.transport.sent
+
+
+def test_tokens_that_came_as_far_as_the_store_are_made_current_without_a_call(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare_refresh(world)
+    world.steps.fail_at("store.move", SECRET)
+    assert tick(world).outcome == "aws_unavailable"
+    ended = tick(world)
+    assert ended.outcome == "refreshed"
+    assert ended.tokens == world.store.current.tokens
+    assert ended.tokens is not None
+    assert ended.tokens.access_token == Secret("access-granted")
+    assert len(world.transport.sent) == 1
+    assert world.journal.begun is None
+    assert "tokens.exchange_finished" in logged(caplog)
+
+
+def test_tokens_that_came_as_far_as_the_store_and_are_due_by_now_are_not_used(world: World) -> None:
+    prepare_refresh(world)
+    world.steps.fail_at("store.move", SECRET)
+    tick(world)
+    world.clock.now += HOUR_SECONDS
+    world.transport.will(grant_answer(world.clock.now, access_token="access-later"))
+    assert tick(world).outcome == "refreshed"
+    assert world.store.current.tokens is not None
+    assert world.store.current.tokens.access_token == Secret("access-later")
+
+
+def test_tokens_of_an_exchange_that_began_from_others_are_not_used(world: World) -> None:
+    prepare_refresh(world)
+    world.steps.fail_at("store.move", SECRET)
+    tick(world)
+    store_others(world)
+    ended = tick(world)
+    assert ended.outcome == "reauthentication_requested"
+    assert world.store.current.tokens == make_tokens(world.clock.now, name="others")
+
+
+def test_while_another_run_holds_the_lease_an_unsettled_exchange_is_left_to_it(world: World) -> None:
+    stored = world.hold_tokens()
+    world.journal.begun = Begun(stored.version_id, "candidate")
+    world.lease.acquire("another run")
+    assert tick(world).outcome == "busy"
+    assert not world.bus.events

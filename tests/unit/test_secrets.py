@@ -55,6 +55,18 @@ def test_secrets_compare_by_value_and_only_with_each_other() -> None:
     assert Secret(VALUE).reveal_bytes() == VALUE.encode()
 
 
+def test_any_text_has_bytes() -> None:
+    assert Secret("é").reveal_bytes() == b"\xc3\xa9"
+    assert Secret("\ud800").reveal_bytes() == b"\xed\xa0\x80"
+    assert Secret("\ud800") != Secret("\udfff")
+
+
+def test_a_secret_shows_three_stars_and_says_why_it_is_not_pickled() -> None:
+    assert repr(Secret(VALUE)) == "***"
+    with pytest.raises(TypeError, match=r"^a secret is not pickled$"):
+        pickle.dumps(Secret(VALUE))
+
+
 class FakeConnection:
     """Stands for `http.client.HTTPConnection` to the extension."""
 

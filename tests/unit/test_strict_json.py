@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatehouse.strict_json import Json, NotStrictJson, Number, canonical, parse
+from gatehouse.strict_json import MAX_DEPTH, Json, NotStrictJson, Number, canonical, parse, render
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT
@@ -81,6 +81,22 @@ def test_a_value_too_deep_for_its_canonical_form_is_refused() -> None:
         canonical(value)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_the_limit_of_depth_is_the_same_for_lists_and_objects(opening: str, closing: str) -> None:
+    def nested(depth: int) -> Json:
+        return parse(f"{opening * depth}1{closing * depth}".encode())
+
+    assert canonical(nested(MAX_DEPTH))
+    with pytest.raises(NotStrictJson, match=r"^nested too deeply$"):
+        canonical(nested(MAX_DEPTH + 1))
+
+
+def test_the_canonical_form_is_this_one_in_every_version() -> None:
+    # Identities in the logs of running deployments are made of it.
+    value = parse('{"b": [1.50, "é", null, true], "a": {}, "c": []}'.encode())
+    assert canonical(value) == b'{"a":{},"b":[1.50,"\\u00e9",null,true,],"c":[],}'
+
+
 def test_the_canonical_form_depends_on_neither_order_nor_white_space_nor_escapes() -> None:
     one = parse(b'{"a":[1,{"b":"x","c":null}],"d":true}')
     other = parse(b'\n{ "d" : true, "\\u0061" : [ 1 , { "c":null, "b":"\\u0078" } ] }\r\n')
@@ -126,3 +142,22 @@ def test_two_values_have_one_canonical_form_only_if_they_are_written_alike(one: 
         return canonical(parse(json.dumps(value).encode()))
 
     assert (form(one) == form(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", "[]", '""', "null", "true", "1520.10", '{"b":1,"a":[2,{"c":-1e400}],"":{}}'),
+        '["\\u00e9","\\ud800","\\u0000\\""]',
+    ],
+)
+def test_json_is_written_as_it_was_read_to_the_last_digit(text: str) -> None:
+    assert render(parse(text.encode())) == text.encode()
+
+
+def test_what_is_written_is_not_nested_deeper_than_everybody_reads() -> None:
+    for opened, closed in (("[", "]"), ('{"a":', "}")):
+        deepest = opened * MAX_DEPTH + "1" + closed * MAX_DEPTH
+        assert render(parse(deepest.encode())) == deepest.encode()
+        with pytest.raises(NotStrictJson, match=r"^nested too deeply$"):
+            render(parse(f"{opened}{deepest}{closed}".encode()))

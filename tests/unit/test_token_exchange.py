@@ -226,14 +226,14 @@ def test_a_wait_that_would_meet_the_deadline_is_not_begun(world: World, retry_af
     answer = refresh(world)
     assert len(world.transport.sent) == attempts
     assert world.steps.taken.count("sleep") == attempts - 1
-    assert isinstance(answer, Grant) if attempts == 2 else answer == Unavailable("status_429")
+    assert isinstance(answer, Grant) if attempts == 2 else answer == Unavailable("status_429", may_have_happened=False)
 
 
 @pytest.mark.parametrize("left", [0, -1, -1000])
 def test_without_time_nobody_is_called(world: World, left: float) -> None:
     deadline = world.clock.now + left
-    assert world.exchange().refresh(Secret("r"), deadline) == Unavailable("no_time")
-    assert world.exchange().authenticate(CREDENTIALS, deadline) == Unavailable("no_time")
+    assert world.exchange().refresh(Secret("r"), deadline) == Unavailable("no_time", may_have_happened=False)
+    assert world.exchange().authenticate(CREDENTIALS, deadline) == Unavailable("no_time", may_have_happened=False)
     assert not world.transport.sent
 
 
@@ -251,7 +251,7 @@ def test_an_attempt_waits_no_longer_than_its_own_limit_and_the_deadline(world: W
 def test_a_slow_upstream_is_not_asked_again_beyond_the_deadline(world: World) -> None:
     world.transport.takes_seconds = 8
     world.transport.will(error_answer(503), error_answer(503))
-    assert refresh(world) == Unavailable("status_503")
+    assert refresh(world) == Unavailable("status_503", may_have_happened=False)
     assert len(world.transport.sent) == 2
 
 
@@ -277,3 +277,25 @@ def test_the_json_survives_any_text_in_the_credentials(world: World) -> None:
     body = world.transport.sent[0].request.body or b""
     assert body.isascii()
     assert json.loads(body) == {"api_key": odd, "secret_key": odd}
+
+
+@pytest.mark.parametrize(
+    ("replies", "may_have_happened"),
+    [
+        ([UpstreamFault("timeout")], True),
+        ([NOT_SENT] * 3, False),
+        ([error_answer(503)] * 3, False),
+        ([error_answer(429)] * 3, False),
+        ([error_answer(500)] * 3, True),
+        ([error_answer(502), error_answer(503), error_answer(503)], True),  # the first one's doubt stays
+        ([error_answer(503), error_answer(503), error_answer(504)], True),
+        ([NOT_SENT, error_answer(503), UpstreamFault("closed")], True),
+    ],
+)
+def test_whether_tokens_may_have_been_granted_is_said_of_all_attempts(
+    world: World, replies: list[UpstreamAnswer | UpstreamFault], may_have_happened: bool
+) -> None:
+    world.transport.will(*replies)
+    answer = refresh(world)
+    assert isinstance(answer, Unavailable)
+    assert answer.may_have_happened is may_have_happened

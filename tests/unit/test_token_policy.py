@@ -17,6 +17,7 @@ from gatehouse.token_policy import (
     Reauthenticate,
     Refresh,
     Store,
+    has_no_effect,
     is_refresh_token_old,
     on_authenticate_answer,
     on_refresh_answer,
@@ -33,6 +34,7 @@ class Tick(NamedTuple):
     left: float | None  # None: no tokens
     age: float  # of the refresh token
     next: object
+    is_unsettled: bool = False
 
 
 TICKS = {
@@ -50,7 +52,13 @@ TICKS = {
         Tick(HOUR_SECONDS, SIX_DAYS + 1, Reauthenticate("refresh_token_old")),
         Tick(HOUR_SECONDS, 30 * DAY_SECONDS, Reauthenticate("refresh_token_old")),
     ],
+    "access token with more than the margin left, an exchange without a known end": [
+        Tick(HOUR_SECONDS, 0, Reauthenticate("exchange_unsettled"), is_unsettled=True),
+        Tick(MARGIN_SECONDS + 1, 0, Reauthenticate("exchange_unsettled"), is_unsettled=True),
+        Tick(HOUR_SECONDS, SIX_DAYS, Reauthenticate("exchange_unsettled"), is_unsettled=True),
+    ],
     "access token with the margin or less left, or expired": [
+        Tick(MARGIN_SECONDS, 0, Refresh(), is_unsettled=True),
         Tick(MARGIN_SECONDS, 0, Refresh()),
         Tick(MARGIN_SECONDS - 1, 0, Refresh()),
         Tick(1, 0, Refresh()),
@@ -142,7 +150,7 @@ AUTHENTICATE_ANSWERS = {
 @pytest.mark.parametrize("tick", [pytest.param(tick, id=row) for row, ticks in TICKS.items() for tick in ticks])
 def test_a_tick_does_what_the_table_says(tick: Tick) -> None:
     stored = None if tick.left is None else stored_with(tick.left, tick.age)
-    assert on_tick(stored, NOW, MARGIN_SECONDS) == tick.next
+    assert on_tick(stored, NOW, MARGIN_SECONDS, is_unsettled=tick.is_unsettled) == tick.next
 
 
 def test_the_margin_is_the_operators() -> None:
@@ -168,6 +176,20 @@ def test_a_401_with_the_same_tokens_still_stored_asks_for_authenticate() -> None
     assert on_refresh_rejected() == Reauthenticate("refresh_rejected")
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Unauthorized(), True),
+        (Refused("status_400"), True),
+        (Unavailable("status_503", may_have_happened=False), True),
+        (Unavailable("timeout"), False),
+        (GRANT, False),
+    ],
+)
+def test_only_an_answer_that_says_so_is_no_effect(answer: ExchangeAnswer, expected: bool) -> None:
+    assert has_no_effect(answer) is expected
+
+
 @pytest.mark.parametrize(("age", "is_old"), [(SIX_DAYS - 1, False), (SIX_DAYS, True), (SIX_DAYS + 1, True)])
 @pytest.mark.parametrize("left", [HOUR_SECONDS, 0])
 def test_a_refresh_token_is_old_from_day_6_on(left: float, age: float, is_old: bool) -> None:
@@ -178,5 +200,5 @@ def test_every_row_of_the_docstrings_tables_has_a_case() -> None:
     tables = re.findall(r"(?:^\|.*\|\n)+", token_policy.__doc__ or "", re.MULTILINE)
     rows = [[line.strip("| ").split(" | ")[0] for line in table.splitlines()[2:]] for table in tables]
     assert rows == [list(TICKS), list(REFRESH_ANSWERS), list(AUTHENTICATE_ANSWERS)]
-    assert sum(map(len, rows)) == 13
+    assert sum(map(len, rows)) == 14
     assert all([*TICKS.values(), *REFRESH_ANSWERS.values(), *AUTHENTICATE_ANSWERS.values()])

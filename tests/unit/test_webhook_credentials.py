@@ -1,4 +1,6 @@
+import hashlib
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatehouse.problems import WebhooksNotConfigured
 from gatehouse.secret_value import Secret
-from gatehouse.webhook_credentials import judge_source, parse_sources
+from gatehouse.webhook_credentials import Fault, Source, Sources, digest, judge_source, judge_sources, parse_sources
 
 MARK = "SENTINEL"
 BASIC = {"type": 1, "username": "market", "password": f"{MARK}-password"}
@@ -27,13 +29,21 @@ def fault(judged: object) -> tuple[str, str]:
 
 def test_a_source_has_the_credentials_of_both_types_in_their_order() -> None:
     source = judge_source(entry(BASIC, TOKEN, {**BASIC, "username": "", "password": "a:b"}, {**TOKEN, "token": "t"}))
-    assert [each.reveal() for each in source.basic] == [f"market:{MARK}-password", ":a:b"]
-    assert [each.reveal() for each in source.tokens] == [f"{MARK}-token", "t"]
+    assert list(source.basic) == [digest(each) for each in (f"market:{MARK}-password".encode(), b":a:b")]
+    assert list(source.tokens) == [digest(each) for each in (f"{MARK}-token".encode(), b"t")]
     assert (source.token_header, source.delivery_id_header) == (None, None)
 
 
-def test_a_source_does_not_print_its_credentials() -> None:
-    assert MARK not in repr(judge_source(entry(BASIC, TOKEN)))
+def test_a_source_holds_no_credential_and_prints_no_digest() -> None:
+    source = judge_source(entry(BASIC, TOKEN))
+    assert not any(MARK in each.reveal() for each in (*source.basic, *source.tokens))
+    assert not any(each.reveal() in repr(source) for each in (*source.basic, *source.tokens))
+
+
+@pytest.mark.parametrize("credential", [b"", b"a", b"a" * 10_000, "pässwörd €".encode()])
+def test_a_digest_is_sha256_and_of_one_size(credential: bytes) -> None:
+    assert digest(credential).reveal() == hashlib.sha256(credential).hexdigest()
+    assert len(digest(credential).reveal()) == 64
 
 
 def test_header_names_are_compared_in_lower_case() -> None:
@@ -115,6 +125,7 @@ def test_a_missing_password_or_token_is_a_fault(base: dict[str, object], field: 
         ("überschrift", "no_header_name"),
         ("x\u0660", "no_header_name"),
         (f"{MARK},x", "no_header_name"),
+        ("a.b", "no_header_name"),
         (f" {MARK}", "surrounding_space"),
         (f"{MARK}\n{MARK}", "not_printable"),
         ("", "empty"),
@@ -126,14 +137,76 @@ def test_a_header_name_is_one_that_can_be_sent(field: str, value: object, reason
     assert fault(entry(TOKEN, **{field: value})) == (field, reason)
 
 
+def judged(**entries: object) -> Sources:
+    return judge_sources(Secret(json.dumps(entries)))
+
+
 def test_a_fault_in_one_source_does_not_touch_another() -> None:
-    sources = parse_sources(Secret(json.dumps({"good": entry(TOKEN), "bad": entry({"type": "2"})})))
-    assert judge_source(sources["good"]).tokens
-    assert fault(sources["bad"]) == ("type", "unknown")
+    sources = judged(good=entry(TOKEN), bad=entry({"type": "2"}), worse=1)
+    assert sources.entries["bad"] == Fault("bad.type", "unknown")
+    assert sources.entries["worse"] == Fault("worse.source", "not_an_object")
+    assert sources.entries["good"] == judge_source(entry(TOKEN))
+
+
+def test_an_entry_that_is_null_is_not_there() -> None:
+    assert list(judged(shop=entry(TOKEN), gone=None).entries) == ["shop"]
+
+
+@pytest.mark.parametrize("name", ["a", "7", "shop", "Shop_2-b", "x" * 64, "a-", "a_"])
+def test_a_name_that_can_stand_in_a_path_and_in_an_event_is_usable(name: str) -> None:
+    assert isinstance(judged(**{name: entry(TOKEN)}).entries[name], Source)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a.b", "a#b", "-shop", "_shop", "x" * 65, "../shop", "shöp", "shop\n", "a b", "\n", "٣"]
+)
+def test_a_name_that_cannot_is_a_fault(name: str) -> None:
+    assert judged(**{name: entry(TOKEN)}).entries == {name: Fault(f"{name}.name", "not_usable")}
+
+
+def sizes(source: object) -> tuple[int, int]:
+    assert isinstance(source, Source)
+    return len(source.basic), len(source.tokens)
+
+
+def test_every_source_and_nobody_have_as_many_digests_as_the_one_with_most() -> None:
+    sources = judged(one=entry(BASIC), three=entry(BASIC, BASIC, BASIC), two=entry(TOKEN, TOKEN, BASIC))
+    assert {name: sizes(each) for name, each in sources.entries.items()} == dict.fromkeys(
+        ("one", "two", "three"), (3, 2)
+    )
+    assert sizes(sources.nobody) == (3, 2)
+
+
+def test_what_evens_the_sources_out_is_as_long_as_a_digest_and_none() -> None:
+    sources = judged(one=entry(BASIC, TOKEN))
+    fillers = {each.reveal() for each in (*sources.nobody.basic, *sources.nobody.tokens)}
+    assert {len(each) for each in fillers} == {64}
+    assert not any(re.search("[0-9a-fA-F]", each) for each in fillers)
+
+
+def test_a_source_that_is_not_usable_evens_nothing_out() -> None:
+    assert sizes(judged(one=entry(BASIC), bad=entry(TOKEN, TOKEN, 1)).nobody) == (1, 0)
+
+
+def test_the_token_headers_of_all_sources_are_known() -> None:
+    sources = judged(
+        a=entry(TOKEN, token_header="X-B"),
+        b=entry(TOKEN, token_header="x-a"),
+        c=entry(TOKEN, token_header="x-b", delivery_id_header="x-c"),
+        d=entry(TOKEN),
+        bad=entry(1, token_header="x-d"),
+    )
+    assert sources.token_headers == ("x-a", "x-b")
+
+
+def test_nobody_takes_a_token_from_no_header_of_its_own() -> None:
+    nobody = judged(a=entry(TOKEN, token_header="X-B", delivery_id_header="x-c")).nobody
+    assert (nobody.token_header, nobody.delivery_id_header) == (None, None)
 
 
 def test_no_sources_at_all_are_usable() -> None:
     assert parse_sources(Secret("{}")) == {}
+    assert judged() == Sources({}, Source((), (), None, None), ())
 
 
 @pytest.mark.parametrize(
@@ -148,7 +221,7 @@ def test_no_sources_at_all_are_usable() -> None:
 )
 def test_a_secret_that_holds_no_sources_is_a_fault(text: str, reason: str) -> None:
     with pytest.raises(WebhooksNotConfigured) as caught:
-        parse_sources(Secret(text))
+        judge_sources(Secret(text))
     assert (caught.value.field, caught.value.reason) == ("SecretString", reason)
     assert MARK not in str(caught.value)
 

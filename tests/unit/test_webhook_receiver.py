@@ -10,7 +10,7 @@ import pytest
 from gatehouse.gateway_secret import parse_gateway_secret
 from gatehouse.http import MAX_BODY_BYTES, respond
 from gatehouse.secrets import CachedSecret
-from gatehouse.webhook_credentials import parse_sources
+from gatehouse.webhook_credentials import judge_sources
 from gatehouse.webhook_receiver import INTEGRATION_ROUTE, SMALLCASE_ROUTE, WebhookReceiver
 from tests.support.events import gateway_secret
 from tests.support.fakes import Clock, FakeSecrets
@@ -43,7 +43,7 @@ class World:
             CachedSecret(
                 self.secrets, "gateway", lambda text: parse_gateway_secret(text, allow_short=False), self.clock
             ),
-            CachedSecret(self.secrets, "sources", parse_sources, self.clock),
+            CachedSecret(self.secrets, "sources", judge_sources, self.clock),
             "hex",
             self.clock,
         )
@@ -75,6 +75,12 @@ def world() -> World:
 def refusal(answer: Any) -> tuple[int, str]:
     status, document = answer
     return status, document["code"]
+
+
+def faults(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Where the log says that the configuration is at fault, and why."""
+    found = [vars(record) for record in caplog.records if record.message == "webhook.not_configured"]
+    return [(each["field"], each["reason"]) for each in found]
 
 
 def test_a_genuine_postback_is_answered_with_the_id_under_which_it_is_on_the_queue(world: World) -> None:
@@ -126,6 +132,27 @@ def test_the_configured_delivery_id_counts(world: World) -> None:
     for delivery_id in ("1", "1", "2"):
         world.integration(headers={**GENUINE, "X-Delivery-Id": delivery_id})
     assert len({envelope.identity for envelope in world.queue.envelopes}) == 2
+
+
+def test_one_content_of_two_sources_are_two_deliveries(world: World) -> None:
+    world.secrets.texts["sources"] = json.dumps(dict.fromkeys(("shop", "other"), WEBHOOK_SOURCES["shop"]))
+    for source in ("shop", "other"):
+        assert world.integration(source=source)[0] == 200
+    assert len({envelope.identity for envelope in world.queue.envelopes}) == 2
+
+
+def test_a_delivery_without_a_content_type_has_an_empty_one(world: World) -> None:
+    assert world.integration()[0] == 200
+    assert [envelope.content_type for envelope in world.queue.envelopes] == [""]
+
+
+@pytest.mark.parametrize("route", [SMALLCASE_ROUTE, INTEGRATION_ROUTE])
+def test_a_route_without_its_variable_is_refused_like_one_with_an_empty_one(world: World, route: str) -> None:
+    named = {SMALLCASE_ROUTE: "kind", INTEGRATION_ROUTE: "source"}[route]
+    headers = {**JSON, **GENUINE}
+    answer = world.deliver(route, {}, smallcase_body(), headers)
+    assert answer[0] in (401, 404)
+    assert answer == world.deliver(route, {named: ""}, smallcase_body(), headers)
 
 
 def test_a_genuine_postback_of_an_unexpected_shape_is_taken_and_marked(world: World) -> None:
@@ -211,11 +238,13 @@ def test_base64_that_is_none_is_not_readable(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "a#b", "-shop", "x" * 65, "../shop", "shöp"])
-def test_a_source_whose_name_cannot_stand_in_an_event_is_unknown_even_where_it_is_configured(
-    world: World, name: str
+def test_a_source_whose_name_cannot_stand_in_an_event_is_unknown_and_where_it_is_configured_a_fault(
+    world: World, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.secrets.texts["sources"] = json.dumps({name: WEBHOOK_SOURCES["shop"]})
     assert refusal(world.integration(source=name)) == (401, "DELIVERY_NOT_AUTHENTIC")
+    world.secrets.texts["sources"] = json.dumps({name: WEBHOOK_SOURCES["shop"]})
+    assert refusal(world.integration(source=name)) == (503, "WEBHOOKS_NOT_CONFIGURED")
+    assert faults(caplog) == [(f"{name}.name", "not_usable")]
 
 
 def test_a_checksum_opens_no_source_and_credentials_open_no_kind(world: World) -> None:
@@ -249,10 +278,15 @@ def test_without_usable_credentials_no_delivery_of_that_source_is_taken(
     assert world.smallcase(smallcase_body())[0] == 200
 
 
-def test_a_fault_in_one_source_does_not_touch_another(world: World) -> None:
+def test_a_fault_in_one_source_does_not_touch_another_and_is_logged_by_its_place(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.secrets.texts["sources"] = json.dumps({**WEBHOOK_SOURCES, "bad": {}})
     assert world.integration()[0] == 200
+    assert refusal(world.integration(source="nobody")) == (401, "DELIVERY_NOT_AUTHENTIC")
+    assert faults(caplog) == []
     assert refusal(world.integration(source="bad")) == (503, "WEBHOOKS_NOT_CONFIGURED")
+    assert faults(caplog) == [("bad.authentication", "not_a_list")]
 
 
 def test_secrets_out_of_reach_are_said_to_be_and_nothing_is_taken(world: World) -> None:
@@ -268,8 +302,19 @@ def test_a_queue_that_takes_nothing_is_logged_and_the_sender_is_told_to_come_aga
     world.queue.failure = "status_403"
     status, document = world.integration()
     assert (status, document["code"], "id" in document) == (503, "QUEUE_UNAVAILABLE", False)
-    assert "webhook.queue_unavailable" in [record.message for record in caplog.records]
+    said = [vars(record) for record in caplog.records if record.message == "webhook.queue_unavailable"]
+    assert [each["reason"] for each in said] == ["status_403"]
     assert "webhook.received" not in [record.message for record in caplog.records]
+
+
+def test_a_delivery_that_was_taken_is_logged_with_its_id_and_source(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ids = [world.integration()[1]["id"], world.smallcase(smallcase_body())[1]["id"]]
+    said = [vars(record) for record in caplog.records if record.message == "webhook.received"]
+    logged = [(each["delivery"], each["source"]) for each in said]
+    assert logged == list(zip(ids, ["integration.shop", "smallcase"], strict=True))
 
 
 def test_the_log_has_neither_headers_nor_bodies(world: World, caplog: pytest.LogCaptureFixture) -> None:

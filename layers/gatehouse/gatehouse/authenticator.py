@@ -5,18 +5,20 @@ rejected before, exchange, swap. What to do with an answer is `token_policy`'s t
 """
 
 import logging
+import uuid
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gatehouse import iso8601
 from gatehouse.bus import Bus, announce
+from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget
 from gatehouse.integration_credentials import CredentialsNotConfigured
 from gatehouse.integration_tokens import IntegrationTokens
 from gatehouse.lease import Lease, StateUnavailable, hold
 from gatehouse.problems import SecretUnavailable
 from gatehouse.rejected_credentials import Attempt, RejectedCredentials
 from gatehouse.token_exchange import Credentials, TokenExchange
-from gatehouse.token_policy import Keep, LookAgain, Store, on_authenticate_answer
+from gatehouse.token_policy import Keep, LookAgain, Store, has_no_effect, on_authenticate_answer
 from gatehouse.token_store import LostRace, Stored, TokenStore
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Authenticator:
         exchange: TokenExchange,
         bus: Bus,
         *,
+        journal: ExchangeJournal,
         credentials: CredentialsReader,
         rejected: RejectedCredentials,
     ) -> None:
@@ -66,6 +69,7 @@ class Authenticator:
         self._lease = lease
         self._exchange = exchange
         self._bus = bus
+        self._journal = journal
         self._credentials = credentials
         self._rejected = rejected
 
@@ -98,10 +102,15 @@ class Authenticator:
         if was_rejected and not trigger.force:
             log.error("credentials.rejected_before")
             return "credentials_rejected"
-        step = on_authenticate_answer(self._exchange.authenticate(credentials, deadline))
-        match step:
+        before = find_unsettled(self._journal, stored.version_id)
+        begun = Begun(stored.version_id, str(uuid.uuid4()))
+        self._journal.begin(begun)
+        answer = self._exchange.authenticate(credentials, deadline)
+        if has_no_effect(answer):
+            forget(self._journal, begun, before)
+        match on_authenticate_answer(answer):
             case Store(tokens):
-                outcome = self._swap(tokens, stored)
+                outcome = self._swap(tokens, begun)
                 if was_rejected:
                     self._rejected.remove(attempt)
                 return outcome
@@ -114,12 +123,14 @@ class Authenticator:
                     return "lost_race"
                 return self._reject(attempt)
 
-    def _swap(self, tokens: IntegrationTokens, stored: Stored) -> Outcome:
+    def _swap(self, tokens: IntegrationTokens, begun: Begun) -> Outcome:
         try:
-            version_id = self._store.swap(tokens, stored.version_id)
+            self._store.swap(tokens, begun.tokens_version_id, begun.candidate_id)
         except LostRace:
+            forget(self._journal, begun)
             return "lost_race"
-        detail = {"expires_at": iso8601.render(tokens.expires_at), "tokens_version_id": version_id}
+        forget(self._journal, begun)
+        detail = {"expires_at": iso8601.render(tokens.expires_at), "tokens_version_id": begun.candidate_id}
         announce(self._bus, "tokens.authenticated", detail)
         return "authenticated"
 

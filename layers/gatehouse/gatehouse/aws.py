@@ -59,3 +59,9 @@ def error_code(error: Exception) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "ClientError"))
     return type(error).__name__
+
+
+def cancellation_codes(error: Exception) -> list[str]:
+    """Return why a transaction of DynamoDB was cancelled: a code for each of its items. Never a message."""
+    reasons = error.response.get("CancellationReasons", []) if isinstance(error, ClientError) else []
+    return [str(reason.get("Code", "None")) for reason in reasons]

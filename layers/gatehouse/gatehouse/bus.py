@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from gatehouse import aws
 from gatehouse.problems import ServiceError
 
 log = logging.getLogger(__name__)
@@ -48,6 +47,8 @@ class EventBridgeBus:
 
     def publish_json(self, detail_type: str, detail: str) -> None:
         """See `Bus.publish_json`."""
+        from gatehouse import aws  # noqa: PLC0415 - boto3 is loaded by the first event, not by the import
+
         try:
             answer = aws.events().put_events(
                 Entries=[

@@ -4,11 +4,11 @@ Owns the layout of the log, and the conditional write that makes an entry the id
 Nothing is ever overwritten: a repeated delivery finds the first one.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gatehouse import aws
-from gatehouse.envelope import Envelope
+from gatehouse.envelope import Envelope, NotAnEnvelope
 from gatehouse.problems import ServiceError
 
 State = Literal["received", "published"]
@@ -27,6 +27,23 @@ class Known(NamedTuple):
 
     envelope_id: str
     state: State
+
+
+def read_entry(item: Mapping[str, Any]) -> Envelope:
+    """Return the delivery that an item of the log holds, as DynamoDB returns it. Raises `NotAnEnvelope`."""
+    try:
+        return Envelope(
+            id=item["id"]["S"],
+            identity=item["pk"]["S"],
+            source=item["source"]["S"],
+            kind=item["kind"]["S"] if "kind" in item else None,
+            received_at=item["received_at"]["S"],
+            content_type=item["content_type"]["S"],
+            recognised=item["recognised"]["BOOL"],
+            body=item["body"]["B"],
+        )
+    except (KeyError, TypeError):
+        raise NotAnEnvelope from None
 
 
 class EventLog(Protocol):

@@ -14,7 +14,10 @@ from gatehouse.upstream import UpstreamAnswer, UpstreamFault, is_header_safe
 MAX_TOKEN_CHARACTERS = 16 * 1024  # two of them and their times fit into a secret's 64 KiB
 MAX_EXPIRES_IN_SECONDS = 366 * 24 * 60 * 60
 
-OK, CLIENT_ERROR, UNAUTHORIZED, TOO_MANY_REQUESTS, SERVER_ERROR = 200, 400, 401, 429, 500
+OK, CLIENT_ERROR, UNAUTHORIZED, TOO_MANY_REQUESTS, SERVER_ERROR, SERVICE_UNAVAILABLE = 200, 400, 401, 429, 500, 503
+
+# RFC 6585 and RFC 9110: these two turn a request away. Any other 5xx may follow on one that was carried out.
+NOTHING_WAS_DONE = frozenset({TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """No usable answer."""
+    """No usable answer. `may_have_happened`: it does not say that no tokens were granted."""
 
     reason: str
+    may_have_happened: bool = True
 
 
 type ExchangeAnswer = Grant | Unauthorized | Refused | Unavailable
@@ -59,7 +63,9 @@ def judge(answer: UpstreamAnswer, started_at: float, now: float) -> ExchangeAnsw
         return Unauthorized()
     if answer.status != OK:
         reason = f"status_{answer.status}"
-        is_refusal = CLIENT_ERROR <= answer.status < SERVER_ERROR and answer.status != TOO_MANY_REQUESTS
+        if answer.status in NOTHING_WAS_DONE:
+            return Unavailable(reason, may_have_happened=False)
+        is_refusal = CLIENT_ERROR <= answer.status < SERVER_ERROR
         return Refused(reason) if is_refusal else Unavailable(reason)
     try:
         return _grant(answer.json_object(), started_at, now)

@@ -49,10 +49,10 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A JSON answer. `headers` are added to the content type."""
+    """A JSON answer, or one without a body where the document is None. `headers` are added to the content type."""
 
     status: int
-    document: Mapping[str, object]
+    document: Mapping[str, object] | None
     headers: Mapping[str, str] = {}
 
 
@@ -114,6 +114,8 @@ def _problem_payload(problem: Problem, request_id: str) -> dict[str, object]:
 
 
 def _payload(answer: Answer, content_type: str) -> dict[str, object]:
+    if answer.document is None:
+        return {"statusCode": answer.status, "headers": dict(answer.headers)}
     return {
         "statusCode": answer.status,
         "headers": {"content-type": content_type, **answer.headers},

@@ -46,6 +46,46 @@ class UnknownKind(RequestError):
     """smallcase sends no webhooks of this kind."""
 
 
+class InvalidRequest(RequestError):
+    """A body that is not what its route takes."""
+
+
+class InvalidSmallcaseToken(RequestError):
+    """A smallcaseAuthToken that does not prove who its bearer is at smallcase."""
+
+
+class IntentNotAllowed(RequestError):
+    """The operator has not allowed browsers to start transactions of this intent."""
+
+
+class TransactionUnknown(RequestError):
+    """No transaction of that id was started for this user; somebody else's is as unknown as none."""
+
+
+class TransactionUsed(RequestError):
+    """The transaction has made a connection before, and its user does not hold that connection now."""
+
+
+class TransactionExpired(RequestError):
+    """The transaction ended without being completed in time."""
+
+
+class TransactionNotCompleted(RequestError):
+    """The Gateway does not call the transaction completed."""
+
+
+class TransactionMismatch(RequestError):
+    """The transaction was completed by the holder of another smallcaseAuthId."""
+
+
+class AlreadyConnected(RequestError):
+    """The user holds another smallcaseAuthId."""
+
+
+class AuthIdTaken(RequestError):
+    """Another user holds the smallcaseAuthId."""
+
+
 class ServiceError(GatehouseError):
     """The request may be fine; something on this side is not."""
 
@@ -71,10 +111,26 @@ class SecretUnavailable(ServiceError):
 
 
 class ConnectionsUnavailable(ServiceError):
-    """The connections table could not be read or holds what it must not. `reason` is a code, never a message."""
+    """The connections table could not be used or holds what it must not. `reason` is a code, never a message."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"connections unavailable: {reason}")
+        self.reason = reason
+
+
+class GatewayRefused(ServiceError):
+    """The smallcase Gateway refused a call. `reason` is a code of ours, never its text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"gateway refused: {reason}")
+        self.reason = reason
+
+
+class GatewayUnavailable(ServiceError):
+    """The smallcase Gateway gave no usable answer. `reason` is a code of ours, never its text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"gateway unavailable: {reason}")
         self.reason = reason
 
 
@@ -128,9 +184,58 @@ PROBLEMS: dict[type[GatehouseError], Problem] = {
         "UNSUPPORTED_MEDIA_TYPE",
         415,
         "Unsupported media type",
-        "The body must not be compressed, and must be application/json on smallcase routes.",
+        "The body must not be compressed, and must be application/json where the route reads JSON.",
     ),
     UnknownKind: Problem("UNKNOWN_KIND", 404, "Unknown kind", "There are no webhooks of this kind."),
+    InvalidRequest: Problem(
+        "INVALID_REQUEST",
+        400,
+        "Invalid request",
+        "The body must be one strict JSON object with the documented members.",
+    ),
+    InvalidSmallcaseToken: Problem(
+        "INVALID_SMALLCASE_TOKEN",
+        400,
+        "Invalid smallcase token",
+        "The smallcaseAuthToken must be a valid one of a connected user.",
+    ),
+    IntentNotAllowed: Problem(
+        "INTENT_NOT_ALLOWED", 403, "Intent not allowed", "The operator has not allowed this intent."
+    ),
+    TransactionUnknown: Problem(
+        "TRANSACTION_UNKNOWN", 404, "Transaction unknown", "No such transaction was started for this user."
+    ),
+    TransactionUsed: Problem(
+        "TRANSACTION_USED", 409, "Transaction used", "The transaction has made a connection before. Start another one."
+    ),
+    TransactionExpired: Problem(
+        "TRANSACTION_EXPIRED", 409, "Transaction expired", "The transaction has expired. Start another one."
+    ),
+    TransactionNotCompleted: Problem(
+        "TRANSACTION_NOT_COMPLETED", 409, "Transaction not completed", "The transaction has not been completed."
+    ),
+    TransactionMismatch: Problem(
+        "TRANSACTION_MISMATCH",
+        409,
+        "Transaction mismatch",
+        "The transaction was completed by the holder of another smallcaseAuthId.",
+    ),
+    AlreadyConnected: Problem(
+        "ALREADY_CONNECTED", 409, "Already connected", "The user holds another smallcaseAuthId. Disconnect first."
+    ),
+    AuthIdTaken: Problem(
+        "AUTH_ID_TAKEN", 409, "smallcaseAuthId taken", "Another user is connected with this smallcaseAuthId."
+    ),
+    GatewayRefused: Problem(
+        "GATEWAY_REFUSED", 502, "Gateway refused", "The smallcase Gateway refused the call. The log says how."
+    ),
+    GatewayUnavailable: Problem(
+        "GATEWAY_UNAVAILABLE",
+        503,
+        "Gateway unavailable",
+        "The smallcase Gateway cannot be reached at the moment, or its answer cannot be used.",
+        RETRY_SOON_SECONDS,
+    ),
     WebhooksNotConfigured: Problem(
         "WEBHOOKS_NOT_CONFIGURED",
         503,
@@ -163,7 +268,7 @@ PROBLEMS: dict[type[GatehouseError], Problem] = {
         "CONNECTIONS_UNAVAILABLE",
         503,
         "Connections unavailable",
-        "The store of connected users cannot be read at the moment.",
+        "The store of connected users cannot be used at the moment.",
         RETRY_SOON_SECONDS,
     ),
 }

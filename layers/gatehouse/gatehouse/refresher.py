@@ -1,16 +1,19 @@
 """One tick: keep the access token fresh.
 
-Owns the order of steps of `refresh_tokens`: look, lease, look again, exchange, swap. What to do is `token_policy`'s to
-say. It cannot read the API key: where a new authentication is needed, it asks for one on the bus.
+Owns the order of steps of `refresh_tokens`: look, lease, look again, exchange, swap; or, where an exchange was begun
+and came as far as the store, the rest of that one. What to do is `token_policy`'s to say. It cannot read the API key:
+where a new authentication is needed, it asks for one on the bus.
 """
 
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from gatehouse import iso8601
 from gatehouse.bus import Bus, BusUnavailable, announce
+from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget
 from gatehouse.integration_tokens import IntegrationTokens
 from gatehouse.lease import Lease, StateUnavailable, hold
 from gatehouse.problems import SecretUnavailable
@@ -22,6 +25,8 @@ from gatehouse.token_policy import (
     Reason,
     Reauthenticate,
     Store,
+    has_no_effect,
+    is_due,
     is_refresh_token_old,
     on_refresh_answer,
     on_refresh_rejected,
@@ -70,6 +75,7 @@ class Refresher:
         exchange: TokenExchange,
         bus: Bus,
         *,
+        journal: ExchangeJournal,
         margin_seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -78,6 +84,7 @@ class Refresher:
         self._lease = lease
         self._exchange = exchange
         self._bus = bus
+        self._journal = journal
         self._margin_seconds = margin_seconds
         self._clock = clock
 
@@ -95,45 +102,74 @@ class Refresher:
         return tick
 
     def _run(self, deadline: float) -> Tick:
-        stored = self._store.read()
-        step = on_tick(stored.tokens, self._clock(), self._margin_seconds)
-        if not isinstance(step, RefreshStep):
+        stored, unsettled = self._look()
+        step = self._first_step(stored, unsettled)
+        if unsettled is None and not isinstance(step, RefreshStep):
             return _without_exchange(step, stored)
         with hold(self._lease) as held:
             if not held:
                 return Tick("busy", stored.tokens)
-            return self._refresh(deadline)
+            return self._with_lease(deadline)
 
-    def _refresh(self, deadline: float) -> Tick:
-        """Refresh under the lease, with what is stored now: another run may just have finished."""
-        stored = self._store.read()
-        step = on_tick(stored.tokens, self._clock(), self._margin_seconds)
+    def _with_lease(self, deadline: float) -> Tick:
+        """Go on with what is stored now: another run may just have finished."""
+        stored, unsettled = self._look()
+        if unsettled is not None and (finished := self._finish(unsettled, stored)) is not None:
+            return finished
+        step = self._first_step(stored, unsettled)
         if not isinstance(step, RefreshStep) or stored.tokens is None:
             return _without_exchange(step, stored)
-        answer = self._exchange.refresh(stored.tokens.refresh_token, deadline)
-        after = on_refresh_answer(stored.tokens, self._clock(), answer)
+        return self._refresh(stored.version_id, stored.tokens, unsettled, deadline)
+
+    def _look(self) -> tuple[Stored, Begun | None]:
+        stored = self._store.read()
+        return stored, find_unsettled(self._journal, stored.version_id)
+
+    def _first_step(self, stored: Stored, unsettled: Begun | None) -> Nothing | RefreshStep | Reauthenticate:
+        is_unsettled = unsettled is not None
+        return on_tick(stored.tokens, self._clock(), self._margin_seconds, is_unsettled=is_unsettled)
+
+    def _finish(self, unsettled: Begun, stored: Stored) -> Tick | None:
+        """Store the tokens of a run that came as far as Secrets Manager; None where there are none, or no good ones."""
+        if unsettled.tokens_version_id != stored.version_id:
+            return None
+        tokens = self._store.read_version(unsettled.candidate_id)
+        if tokens is None or is_due(tokens, self._clock(), self._margin_seconds):
+            return None
+        log.warning("tokens.exchange_finished")
+        return self._swap(tokens, unsettled)
+
+    def _refresh(self, version_id: str, tokens: IntegrationTokens, before: Begun | None, deadline: float) -> Tick:
+        begun = Begun(version_id, str(uuid.uuid4()))
+        self._journal.begin(begun)
+        answer = self._exchange.refresh(tokens.refresh_token, deadline)
+        if has_no_effect(answer):
+            forget(self._journal, begun, before)
+        after = on_refresh_answer(tokens, self._clock(), answer)
         if isinstance(after, LookAgain):
             again = self._store.read()
-            if again.version_id != stored.version_id:
+            if again.version_id != version_id:
                 return Tick("lost_race", again.tokens)
             after = on_refresh_rejected()
         match after:
-            case Store(tokens):
-                return self._swap(tokens, stored)
+            case Store(new):
+                return self._swap(new, begun)
             case Reauthenticate(reason):
                 log.warning("tokens.refresh_rejected", extra={"reason": reason})
-                return Tick("reauthentication_requested", stored.tokens, Ask(reason, stored.version_id))
+                return Tick("reauthentication_requested", tokens, Ask(reason, version_id))
             case Keep(reason):
-                return self._keep(stored.version_id, stored.tokens, reason)
+                return self._keep(version_id, tokens, reason)
 
-    def _swap(self, tokens: IntegrationTokens, stored: Stored) -> Tick:
+    def _swap(self, tokens: IntegrationTokens, begun: Begun) -> Tick:
         try:
-            version_id = self._store.swap(tokens, stored.version_id)
+            self._store.swap(tokens, begun.tokens_version_id, begun.candidate_id)
         except LostRace:
+            forget(self._journal, begun)
             return Tick("lost_race", self._store.read().tokens)
-        announce(self._bus, "tokens.refreshed", _detail(tokens, version_id))
+        forget(self._journal, begun)
+        announce(self._bus, "tokens.refreshed", _detail(tokens, begun.candidate_id))
         if is_refresh_token_old(tokens, self._clock()):
-            return Tick("reauthentication_requested", tokens, Ask("refresh_token_old", version_id))
+            return Tick("reauthentication_requested", tokens, Ask("refresh_token_old", begun.candidate_id))
         return Tick("refreshed", tokens)
 
     def _keep(self, version_id: str, tokens: IntegrationTokens, reason: str) -> Tick:

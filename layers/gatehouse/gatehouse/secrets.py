@@ -23,6 +23,10 @@ EXTENSION_HOST = "127.0.0.1"  # a name would be two addresses, each with a time 
 EXTENSION_TIMEOUT_SECONDS = 2.0
 OK = 200
 
+# What AWS answers about a secret that is marked for deletion, and about one that is gone. Neither passes by itself.
+DELETED = frozenset({"InvalidRequestException", "ResourceNotFoundException"})
+RESTORE = "docs/runbook.md#restore-a-deleted-secret"
+
 
 class SecretReader(Protocol):
     """Reads the current text of a secret."""
@@ -96,7 +100,10 @@ class SecretsManagerReader:
         try:
             answer = aws.secretsmanager().get_secret_value(SecretId=secret_id)
         except aws.ERRORS as error:
-            raise SecretUnavailable(aws.error_code(error)) from None
+            code = aws.error_code(error)
+            if code in DELETED:
+                log.error("secret.deleted", extra={"secret": secret_id, "reason": code, "runbook": RESTORE})  # noqa: TRY400
+            raise SecretUnavailable(code) from None
         # A binary secret has no text. It is there, and it is no use: that is for whoever reads the text to say.
         return VersionedSecret(Secret(answer.get("SecretString", "")), answer["VersionId"])
 

@@ -63,6 +63,10 @@ class Environment:
             self._faults.append(f"{name} is neither {yes} nor {no}")
         return value == yes
 
+    def fault(self, what: str) -> None:
+        """Remember a fault that was found elsewhere. `what` names variables and no value."""
+        self._faults.append(what)
+
     def check(self) -> None:
         """Log and raise `SettingsInvalid` with all faults found so far, if there are any."""
         if self._faults:

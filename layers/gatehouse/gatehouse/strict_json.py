@@ -40,6 +40,28 @@ def canonical(value: Json) -> bytes:
     return "".join(parts).encode("ascii")
 
 
+def render(value: Json) -> bytes:
+    """Return the value as JSON, with its numbers as they were written and its members in their order.
+
+    Raises `NotStrictJson` for a value that is nested deeper than `MAX_DEPTH`.
+    """
+    return _text(value, MAX_DEPTH).encode("ascii")
+
+
+def _text(value: Json, depth: int) -> str:
+    if depth < 0:
+        raise NotStrictJson("nested too deeply")
+    match value:
+        case Number():
+            return str(value)
+        case dict():
+            return f"{{{','.join(f'{json.dumps(name)}:{_text(each, depth - 1)}' for name, each in value.items())}}}"
+        case list():
+            return f"[{','.join(_text(each, depth - 1) for each in value)}]"
+        case _:
+            return json.dumps(value)
+
+
 def _decode(text: str) -> Json:
     value: Json = json.loads(
         text, object_pairs_hook=_members, parse_int=Number, parse_float=Number, parse_constant=_refuse

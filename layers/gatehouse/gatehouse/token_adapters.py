@@ -7,6 +7,8 @@ import time
 
 from gatehouse.authenticator import Authenticator
 from gatehouse.bus import EventBridgeBus
+from gatehouse.exchange_journal import INTEGRATION_TOKENS as EXCHANGE
+from gatehouse.exchange_journal import DynamoDBExchangeJournal
 from gatehouse.http_transport import HttpTransport
 from gatehouse.integration_credentials import SecretsManagerCredentials
 from gatehouse.lambda_context import LambdaContext
@@ -36,6 +38,7 @@ def refresher(settings: IntegrationSettings, margin_seconds: float) -> Refresher
         DynamoDBLease(settings.state_table, INTEGRATION_TOKENS, time.time),
         _exchange(settings),
         EventBridgeBus(settings.event_bus, SOURCE),
+        journal=DynamoDBExchangeJournal(settings.state_table, EXCHANGE, time.time),
         margin_seconds=margin_seconds,
         clock=time.time,
     )
@@ -48,6 +51,7 @@ def authenticator(settings: IntegrationSettings, credentials_secret_arn: str) ->
         DynamoDBLease(settings.state_table, INTEGRATION_TOKENS, time.time),
         _exchange(settings),
         EventBridgeBus(settings.event_bus, SOURCE),
+        journal=DynamoDBExchangeJournal(settings.state_table, EXCHANGE, time.time),
         credentials=SecretsManagerCredentials(credentials_secret_arn, SecretsManagerReader()),
         rejected=DynamoDBRejectedCredentials(settings.state_table, time.time),
     )

@@ -7,7 +7,7 @@ the brokerage's documentation of its Integration API.
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatehouse.exchange_answer import SERVER_ERROR, TOO_MANY_REQUESTS, ExchangeAnswer, Unavailable, judge
 from gatehouse.integration_call import API_PATH
@@ -64,35 +64,52 @@ class TokenExchange:
     def _exchange(
         self, call: str, headers: dict[str, str], document: dict[str, str] | None, deadline: float
     ) -> ExchangeAnswer:
-        """Call until there is an answer, the attempts are used up, or waiting would exceed the deadline.
-
-        Repeated is what was provably not sent, and what was answered with 429 or 5xx. What may still be under way at
-        the upstream (a timeout, a lost answer) is left to the next tick: two exchanges at once help nobody.
-        """
         headers = {"X-Target-Server": AUTHENTICATION, **headers}
         body = None
         if document is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(document).encode()
-        request = UpstreamRequest("POST", f"{self.base_url}{API_PATH}/auth/{call}", headers, body)
-        answer: ExchangeAnswer = Unavailable("no_time")
+        return self._call(UpstreamRequest("POST", f"{self.base_url}{API_PATH}/auth/{call}", headers, body), deadline)
+
+    def _call(self, request: UpstreamRequest, deadline: float) -> ExchangeAnswer:
+        """Call until there is an answer, the attempts are used up, or waiting would exceed the deadline.
+
+        Repeated is what was provably not sent, and what was answered with 429 or 5xx. What may still be under way at
+        the upstream (a timeout, a lost answer) is left to the next tick: two exchanges at once help nobody.
+        """
+        answer: ExchangeAnswer = Unavailable("no_time", may_have_happened=False)
         for attempt in range(ATTEMPTS):
-            started_at = self._clock()
-            if deadline - started_at <= 0:
+            remaining = deadline - self._clock()
+            if remaining <= 0:
                 break
-            wait = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
-            try:
-                received = self._transport.send(request, min(ATTEMPT_SECONDS, deadline - started_at))
-            except UpstreamFault as fault:
-                answer = Unavailable(fault.reason)
-                if fault.sent:
-                    break
-            else:
-                answer = judge(received, started_at, self._clock())
-                if received.status != TOO_MANY_REQUESTS and received.status < SERVER_ERROR:
-                    break
-                wait = max(wait, received.retry_after_seconds(self._clock()) or 0)
-            if attempt + 1 == ATTEMPTS or self._clock() + wait >= deadline:
+            before = answer
+            answer, least_wait = self._attempt(request, min(ATTEMPT_SECONDS, remaining))
+            answer = _with_doubt(answer, before)
+            if least_wait is None or attempt + 1 == ATTEMPTS:
+                break
+            backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+            wait = max(backoff, least_wait)
+            if self._clock() + wait >= deadline:
                 break
             self._sleep(wait)
         return answer
+
+    def _attempt(self, request: UpstreamRequest, timeout_seconds: float) -> tuple[ExchangeAnswer, float | None]:
+        """Return the answer, and the least time to wait before another attempt; None where there must not be one."""
+        started_at = self._clock()
+        try:
+            received = self._transport.send(request, timeout_seconds)
+        except UpstreamFault as fault:
+            return Unavailable(fault.reason, may_have_happened=fault.sent), None if fault.sent else 0.0
+        now = self._clock()
+        answer = judge(received, started_at, now)
+        if received.status != TOO_MANY_REQUESTS and received.status < SERVER_ERROR:
+            return answer, None
+        return answer, received.retry_after_seconds(now) or 0.0
+
+
+def _with_doubt(answer: ExchangeAnswer, before: ExchangeAnswer) -> ExchangeAnswer:
+    """Return the answer with the doubt that an attempt before has left."""
+    if isinstance(answer, Unavailable) and isinstance(before, Unavailable) and before.may_have_happened:
+        return replace(answer, may_have_happened=True)
+    return answer

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from gatehouse import session_token
 from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
 from gatehouse.http import NO_STORE, Answer
 from gatehouse.problems import GatewayNotConfigured
 from gatehouse.secret_value import Secret
 from gatehouse.secrets import CachedSecret, SecretReader, secret_reader
+from gatehouse.session_token import Signer
 from gatehouse.settings import SessionTokenSettings
 
 log = logging.getLogger(__name__)
@@ -25,10 +25,11 @@ class TokenIssuer:
     def __init__(self, settings: SessionTokenSettings, reader: SecretReader, clock: Callable[[], float]) -> None:
         """`clock` returns epoch seconds."""
 
-        def parse(text: Secret) -> GatewaySecret:
-            return parse_gateway_secret(text, allow_short=settings.allow_short_secrets)
+        def parse(text: Secret) -> tuple[GatewaySecret, Signer]:
+            secret = parse_gateway_secret(text, allow_short=settings.allow_short_secrets)
+            return secret, Signer(secret.secret)
 
-        self._secret = CachedSecret(reader, settings.gateway_secret_arn, parse, clock)
+        self._signing = CachedSecret(reader, settings.gateway_secret_arn, parse, clock)
         self._lifetime_seconds = settings.lifetime_seconds
         self._clock = clock
 
@@ -43,13 +44,8 @@ class TokenIssuer:
         Raises `SecretUnavailable` and `GatewayNotConfigured`.
         """
         try:
-            secret = self._secret.get()
-            token = session_token.issue(
-                smallcase_auth_id,
-                key=secret.secret,
-                now=int(self._clock()),
-                lifetime_seconds=self._lifetime_seconds,
-            )
+            secret, signer = self._signing.get()
+            token = signer.issue(smallcase_auth_id, now=int(self._clock()), lifetime_seconds=self._lifetime_seconds)
         except GatewayNotConfigured as error:
             log.error("gateway.not_configured", extra={"field": error.field, "reason": error.reason})  # noqa: TRY400
             raise

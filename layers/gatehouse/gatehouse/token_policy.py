@@ -10,6 +10,7 @@ A tick (`on_tick`):
 | none | reauthenticate: `no_tokens` |
 | access token with more than the margin left, refresh token younger than 6 days | nothing |
 | access token with more than the margin left, refresh token of 6 days or more | reauthenticate: `refresh_token_old` |
+| access token with more than the margin left, an exchange without a known end | reauthenticate: `exchange_unsettled` |
 | access token with the margin or less left, or expired | refresh |
 
 The upstream's answer to a refresh (`on_refresh_answer`):
@@ -37,7 +38,7 @@ The upstream's answer to authenticate (`on_authenticate_answer`):
 from dataclasses import dataclass
 from typing import Literal
 
-from gatehouse.exchange_answer import ExchangeAnswer, Grant, Refused, Unauthorized
+from gatehouse.exchange_answer import ExchangeAnswer, Grant, Refused, Unauthorized, Unavailable
 from gatehouse.integration_tokens import IntegrationTokens
 
 # The refresh token lives 7 days (H: the brokerage's documentation); a day is left for whatever goes wrong.
@@ -46,7 +47,7 @@ REFRESH_TOKEN_OLD_SECONDS = 6 * 24 * 60 * 60
 # What ends sooner than this may be dead before it is stored.
 USEFUL_SECONDS = 30
 
-Reason = Literal["no_tokens", "refresh_token_old", "refresh_rejected", "refresh_refused"]
+Reason = Literal["no_tokens", "refresh_token_old", "refresh_rejected", "refresh_refused", "exchange_unsettled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,37 @@ class LookAgain:
     """The upstream answered 401: read the store again, since another run may have won."""
 
 
-def on_tick(stored: IntegrationTokens | None, now: float, margin_seconds: float) -> Nothing | Refresh | Reauthenticate:
-    """Return the first step of a tick. `now` is in epoch seconds."""
+def on_tick(
+    stored: IntegrationTokens | None, now: float, margin_seconds: float, *, is_unsettled: bool = False
+) -> Nothing | Refresh | Reauthenticate:
+    """Return the first step of a tick. `now` is in epoch seconds.
+
+    `is_unsettled`: an exchange was begun and nobody knows how it ended, so the upstream may have ended these tokens.
+    """
     if stored is None:
         return Reauthenticate("no_tokens")
-    if stored.expires_at - now <= margin_seconds:
+    if is_due(stored, now, margin_seconds):
         return Refresh()
+    if is_unsettled:
+        return Reauthenticate("exchange_unsettled")
     if is_refresh_token_old(stored, now):
         return Reauthenticate("refresh_token_old")
     return Nothing()
+
+
+def is_due(tokens: IntegrationTokens, now: float, margin_seconds: float) -> bool:
+    """Whether the access token is to be replaced: it has the margin or less left.
+
+    The margin holds to the letter, also where it is longer than the token's life, and every tick then replaces it.
+    """
+    return tokens.expires_at - now <= margin_seconds
+
+
+def has_no_effect(answer: ExchangeAnswer) -> bool:
+    """Whether an exchange with this answer has changed nothing at the upstream."""
+    return isinstance(answer, Unauthorized | Refused) or (
+        isinstance(answer, Unavailable) and not answer.may_have_happened
+    )
 
 
 def is_refresh_token_old(stored: IntegrationTokens, now: float) -> bool:

@@ -5,13 +5,13 @@ first, it loses, and the winner's tokens stay. It never deletes a version, and i
 """
 
 import logging
-import uuid
 from dataclasses import dataclass
 from typing import Protocol
 
 from gatehouse import aws
 from gatehouse.integration_tokens import IntegrationTokens, TokensUnreadable, parse_tokens, render_tokens
 from gatehouse.problems import SecretUnavailable, ServiceError
+from gatehouse.secret_value import Secret
 from gatehouse.secrets import SecretsManagerReader
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,8 @@ CURRENT = "AWSCURRENT"
 
 # What AWS answers when AWSCURRENT is no longer where the writer saw it.
 _STALE = "InvalidParameterException"
+
+_NOT_THERE = "ResourceNotFoundException"
 
 
 class LostRace(ServiceError):
@@ -42,8 +44,12 @@ class TokenStore(Protocol):
         """Return what is stored now. Raises `SecretUnavailable`."""
         ...
 
-    def swap(self, tokens: IntegrationTokens, expected_version_id: str) -> str:
-        """Replace the expected version and return the new version's id.
+    def read_version(self, version_id: str) -> IntegrationTokens | None:
+        """Return the tokens of a version, current or not; None where there are none. Raises `SecretUnavailable`."""
+        ...
+
+    def swap(self, tokens: IntegrationTokens, expected_version_id: str, version_id: str) -> None:
+        """Replace the expected version by this one. Doing it again with the same tokens finishes what was begun.
 
         Raises `LostRace` where another version is current, and `SecretUnavailable`.
         """
@@ -60,19 +66,24 @@ class SecretsManagerTokenStore:
     def read(self) -> Stored:
         """See `TokenStore.read`. What is there but cannot be read as tokens is said loudly."""
         current = self._reader.read_current(self._secret_id)
-        try:
-            tokens = parse_tokens(current.text)
-        except TokensUnreadable as error:
-            log.error("tokens.unreadable", extra={"reason": str(error)})  # noqa: TRY400
-            tokens = None
-        return Stored(current.version_id, tokens)
+        return Stored(current.version_id, _parse(current.text))
 
-    def swap(self, tokens: IntegrationTokens, expected_version_id: str) -> str:
+    def read_version(self, version_id: str) -> IntegrationTokens | None:
+        """See `TokenStore.read_version`."""
+        try:
+            answer = aws.secretsmanager().get_secret_value(SecretId=self._secret_id, VersionId=version_id)
+        except aws.ERRORS as error:
+            if aws.error_code(error) == _NOT_THERE:
+                return None
+            raise SecretUnavailable(aws.error_code(error)) from None
+        return _parse(Secret(answer.get("SecretString", "")))
+
+    def swap(self, tokens: IntegrationTokens, expected_version_id: str, version_id: str) -> None:
         """See `TokenStore.swap`.
 
         The new version is put under a label of its own; then AWSCURRENT moves, and only from the expected version.
         """
-        client, version_id = aws.secretsmanager(), str(uuid.uuid4())
+        client = aws.secretsmanager()
         try:
             client.put_secret_value(
                 SecretId=self._secret_id,
@@ -91,7 +102,6 @@ class SecretsManagerTokenStore:
             )
         except aws.ERRORS as error:
             self._settle(version_id, aws.error_code(error))
-        return version_id
 
     def _settle(self, version_id: str, code: str) -> None:
         """Find out how a move that was not confirmed ended: where its answer was lost, the retry looks stale.
@@ -103,3 +113,11 @@ class SecretsManagerTokenStore:
         if code == _STALE:
             raise LostRace
         raise SecretUnavailable(code)
+
+
+def _parse(text: Secret) -> IntegrationTokens | None:
+    try:
+        return parse_tokens(text)
+    except TokensUnreadable as error:
+        log.error("tokens.unreadable", extra={"reason": str(error)})  # noqa: TRY400
+        return None

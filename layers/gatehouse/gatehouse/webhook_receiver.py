@@ -5,7 +5,6 @@ remembered of a delivery that was refused.
 """
 
 import logging
-import re
 import uuid
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,7 +16,6 @@ from gatehouse.envelope import Envelope
 from gatehouse.gateway_secret import GatewaySecret
 from gatehouse.http import Answer, Request
 from gatehouse.problems import (
-    DeliveryNotAuthentic,
     DeliveryNotReadable,
     GatewayNotConfigured,
     QueueUnavailable,
@@ -26,7 +24,7 @@ from gatehouse.problems import (
     WebhooksNotConfigured,
 )
 from gatehouse.secrets import CachedSecret
-from gatehouse.webhook_credentials import Source, judge_source
+from gatehouse.webhook_credentials import Sources
 from gatehouse.webhooks import (
     KINDS,
     ChecksumEncoding,
@@ -40,8 +38,6 @@ log = logging.getLogger(__name__)
 
 SMALLCASE_ROUTE = "POST /v1/webhooks/smallcase/{kind}"
 INTEGRATION_ROUTE = "POST /v1/webhooks/integration/{source}"
-
-_SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class _Received(NamedTuple):
@@ -57,7 +53,7 @@ class WebhookReceiver:
         self,
         queue: DeliveryQueue,
         gateway: CachedSecret[GatewaySecret],
-        sources: CachedSecret[dict[str, object]],
+        sources: CachedSecret[Sources],
         encoding: ChecksumEncoding,
         clock: Callable[[], float],
     ) -> None:
@@ -114,12 +110,5 @@ class WebhookReceiver:
         return _Received("smallcase", kind, authenticate_smallcase(kind, body, keys, self._encoding))
 
     def _integration(self, name: str, request: Request, body: bytes) -> _Received:
-        source = self._source(name)
-        authenticate_source(source, request.headers)
-        if source is None:
-            raise DeliveryNotAuthentic
+        source = authenticate_source(name, self._sources.get(), request.headers)
         return _Received(f"integration.{name}", None, identify_opaque(name, source, request.headers, body))
-
-    def _source(self, name: str) -> Source | None:
-        entry = self._sources.get().get(name) if _SOURCE_NAME.fullmatch(name) else None
-        return judge_source(entry) if entry is not None else None

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from gatehouse import strict_json
-from gatehouse.problems import DeliveryNotAuthentic, DeliveryNotReadable
+from gatehouse.problems import DeliveryNotAuthentic, DeliveryNotReadable, WebhooksNotConfigured
 from gatehouse.secret_value import Secret
 from gatehouse.strict_json import Json, Number
-from gatehouse.webhook_credentials import Source
+from gatehouse.webhook_credentials import Fault, Source, Sources, digest
 
 ChecksumEncoding = Literal["hex", "base64"]
 
@@ -34,9 +34,6 @@ CHECKSUM_IDS = {
 }
 KINDS = frozenset(CHECKSUM_IDS)
 
-# Compared where there is nothing to compare with: an unknown source costs what a wrong password costs.
-_NOBODY = Secret("nobody:nothing-that-anybody-sends-0123456789")
-
 # Left out of the identity: whether a repeated delivery has the same timestamp is not documented.
 _VOLATILE = ("timestamp", "checksum")
 
@@ -48,27 +45,45 @@ class Delivery(NamedTuple):
     recognised: bool
 
 
-def authenticate_source(source: Source | None, headers: Mapping[str, str]) -> None:
-    """Check the credentials of a delivery of the Integration API. Names of `headers` are in lower case.
+class _Presented(NamedTuple):
+    """A credential as a delivery shows it."""
 
-    All candidates are compared, in constant time each. Raises `DeliveryNotAuthentic`, the same for a source that is not
-    known (None), for missing, malformed and wrong credentials.
+    is_empty: bool
+    digest: Secret
+
+
+def authenticate_source(name: str, sources: Sources, headers: Mapping[str, str]) -> Source:
+    """Return the source of a delivery of the Integration API. Names of `headers` are in lower case.
+
+    Raises `DeliveryNotAuthentic`, the same for a name that is not configured and for missing, malformed and wrong
+    credentials; and `WebhooksNotConfigured` where the entry of that name is not usable.
+
+    The work depends on what was sent and on the whole configuration, and not on the name (docs/adr/0016): every header
+    that any source takes a token from is digested, every source has as many digests to compare, and all are compared.
     """
-    presented_basic = _basic_credentials(headers.get("authorization", ""))
-    token_header = source.token_header if source else None
-    presented_token = _bearer_token(headers.get("authorization", ""))
-    if token_header is not None:
-        presented_token = headers.get(token_header, "").strip().encode("utf-8", "surrogatepass")
-    basic = source.basic if source else (_NOBODY,)
-    tokens = source.tokens if source else (_NOBODY,)
-    matches = [_matches_any(presented_basic, basic), _matches_any(presented_token, tokens)]
-    if source is None or not any(matches):
+    entry = sources.entries.get(name, sources.nobody)
+    source = sources.nobody if isinstance(entry, Fault) else entry
+    authorization = headers.get("authorization", "")
+    basic = _present(_basic_credentials(authorization))
+    tokens: dict[str | None, _Presented] = {None: _present(_bearer_token(authorization))}
+    for header in sources.token_headers:
+        tokens[header] = _present(headers.get(header, "").strip().encode("utf-8", "surrogatepass"))
+    matches = [_is_one_of(basic, source.basic), _is_one_of(tokens[source.token_header], source.tokens)]
+    if isinstance(entry, Fault):
+        raise WebhooksNotConfigured(entry.field, entry.reason)
+    if not any(matches):
         raise DeliveryNotAuthentic
+    return source
 
 
-def _matches_any(presented: bytes, candidates: Iterable[Secret]) -> bool:
-    results = [hmac.compare_digest(presented, candidate.reveal_bytes()) for candidate in candidates]
-    return bool(presented) and any(results)
+def _present(credential: bytes) -> _Presented:
+    return _Presented(credential == b"", digest(credential))
+
+
+def _is_one_of(presented: _Presented, digests: Iterable[Secret]) -> bool:
+    """Compare with all, each in constant time. Nothing is no credential, not even where it is a known one."""
+    results = [presented.digest == each for each in digests]
+    return any(results) and not presented.is_empty
 
 
 def _basic_credentials(authorization: str) -> bytes:

@@ -21,6 +21,7 @@ MODULES: Final = MappingProxyType(
             "secret-versions",
             "table-settings",
             "iam-request-keys",
+            "iam-record",
             "leading-keys",
             "event-source-keys",
         )

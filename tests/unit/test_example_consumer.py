@@ -5,7 +5,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from examples.holdings import app
+from examples.consumer.count_holdings import app
 from gatehouse.integration import MAX_ANSWER_BYTES, NoTokens
 from gatehouse.problems import SecretUnavailable
 from gatehouse.settings import SettingsInvalid
@@ -62,6 +62,14 @@ def test_it_counts_the_holdings(upstream: Upstream) -> None:
     assert (request.method, request.url) == ("GET", "https://integration.example.com/api/v1/integration/holdings")
     assert request.headers["Authorization"] == "Bearer SENTINEL-access"
     assert upstream.max_answer_bytes == MAX_ANSWER_BYTES
+
+
+def test_a_run_is_in_the_log_with_its_count_alone(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    app.handler({}, None)
+    (record,) = [each for each in caplog.records if each.name == app.__name__]
+    assert (record.message, vars(record)["count"]) == ("holdings.counted", 2)
+    assert "SENTINEL" not in str(vars(record))
 
 
 def test_it_reads_the_secret_once_for_calls_that_follow_each_other(upstream: Upstream) -> None:

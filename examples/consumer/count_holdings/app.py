@@ -1,15 +1,18 @@
-"""An example of the company's own functions: how many holdings the Integration API has for us.
+"""An example of the company's own functions: on a schedule, how many holdings the Integration API has for us.
 
-It needs the layer, two environment variables and the right to read one secret: see docs/integration-client.md. The
-access token stays in here; what goes out is a number.
+It needs the layer, two environment variables and the right to read one secret: see template.yaml beside this folder and
+docs/integration-client.md. The access token stays in here; what goes out is a number.
 """
 
+import logging
 import os
 from functools import cache
 
 from gatehouse.integration import IntegrationClient
 from gatehouse.problems import GatehouseError
 from gatehouse.settings import Environment
+
+log = logging.getLogger(__name__)
 
 OK = 200
 
@@ -33,5 +36,6 @@ def handler(event: object, context: object) -> dict[str, int]:
         raise HoldingsUnavailable(f"status {answer.status}")
     match answer.json():
         case {"holdings": list(holdings)}:
+            log.info("holdings.counted", extra={"count": len(holdings)})
             return {"count": len(holdings)}
     raise HoldingsUnavailable("no list of holdings")

@@ -1,0 +1,122 @@
+"""The faults that can be armed with `POST /_simulator/faults`; `local.fault_switches` says how.
+
+`on` is `transaction`, `details` or `any` (default). What makes an upstream look down is `reset` with `times: null`.
+
+| fault | what the client sees | takes effect | further members |
+|---|---|---|---|
+| `html` | 200 with a web page | no | |
+| `empty` | 200 with no body | no | |
+| `wrong_content_type` | the right answer, declared as text/plain | yes | |
+| `too_large` | the right answer with a member that makes it more than 64 KiB | yes | `bytes` |
+| `redirect` | 302 to somewhere else | no | `location` |
+| `hang` | no answer: the connection stays open, and is closed in the end | no | `seconds` (60) |
+| `drip` | the right answer, one byte at a time | yes | `seconds` per byte (1) |
+| `close_mid_body` | half of the body that Content-Length promises, then the end | yes | |
+| `reset` | the connection reset, without an answer | no | |
+| `lost_answer` | the connection closed, without an answer | yes | |
+| `error_object_200` | 200 with the envelope of errors | no | `text` |
+| `unauthorized_401` | 401 with the envelope of errors | no | `text` |
+| `refused` | another 4xx with the envelope of errors | no | `http_status` (400), `text` |
+| `status_500` | 500 with the envelope of errors | no | `text` |
+| `status_502_html` | 502 with a proxy's web page | no | |
+| `status_503_retry_after` | 503 with Retry-After | no | `retry_after` (2), `text` |
+| `status_429` | 429 with Retry-After | no | `retry_after` (2), `text` |
+| `missing_field` | the right answer without one member | yes | `field` (transactionId) |
+| `wrong_type` | the right answer with one member of another type | yes | `field` (transactionId), `value` |
+| `bad_json` | the right answer, cut off before its last brace | yes | |
+| `not_an_object` | the right answer inside a JSON array | yes | |
+| `deep_json` | 200 with data that is nested 20 000 deep | yes | |
+| `another_smallcase_auth_id` | details that name somebody else | yes | `smallcaseAuthId` |
+| `not_completed` | details of a transaction in another state | yes | `status` (PROCESSING) |
+
+`text` is what stands among the errors, `retry_after` is seconds or the text of a date, `field` is a member of `data`,
+or `data` or `success` itself. "Takes effect" means that a transaction is made, and only the answer is spoilt. A refusal
+uses a fault up, and `drip`, `close_mid_body` and `lost_answer` spoil it too; its content stays as it is. The last two
+hit requests for details alone.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from enum import StrEnum
+
+from local import fault_switches
+from local.fault_switches import ANY, Fault
+from local.simulator_controls import InvalidControlError
+
+KINDS = ("transaction", "details")
+
+
+class FaultName(StrEnum):
+    """Every fault of the table above."""
+
+    HTML = "html"
+    EMPTY = "empty"
+    WRONG_CONTENT_TYPE = "wrong_content_type"
+    TOO_LARGE = "too_large"
+    REDIRECT = "redirect"
+    HANG = "hang"
+    DRIP = "drip"
+    CLOSE_MID_BODY = "close_mid_body"
+    RESET = "reset"
+    LOST_ANSWER = "lost_answer"
+    ERROR_OBJECT_200 = "error_object_200"
+    UNAUTHORIZED_401 = "unauthorized_401"
+    REFUSED = "refused"
+    STATUS_500 = "status_500"
+    STATUS_502_HTML = "status_502_html"
+    STATUS_503_RETRY_AFTER = "status_503_retry_after"
+    STATUS_429 = "status_429"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_JSON = "bad_json"
+    NOT_AN_OBJECT = "not_an_object"
+    DEEP_JSON = "deep_json"
+    ANOTHER_SMALLCASE_AUTH_ID = "another_smallcase_auth_id"
+    NOT_COMPLETED = "not_completed"
+
+
+# Faults that keep a request from having any effect; all others spoil only its answer.
+WITHOUT_EFFECT = frozenset(
+    {
+        FaultName.HTML,
+        FaultName.EMPTY,
+        FaultName.REDIRECT,
+        FaultName.HANG,
+        FaultName.RESET,
+        FaultName.ERROR_OBJECT_200,
+        FaultName.UNAUTHORIZED_401,
+        FaultName.REFUSED,
+        FaultName.STATUS_500,
+        FaultName.STATUS_502_HTML,
+        FaultName.STATUS_503_RETRY_AFTER,
+        FaultName.STATUS_429,
+    }
+)
+OF_DETAILS = frozenset({FaultName.ANOTHER_SMALLCASE_AUTH_ID, FaultName.NOT_COMPLETED})
+
+_EXTRAS: dict[FaultName, set[str]] = {
+    FaultName.TOO_LARGE: {"bytes"},
+    FaultName.REDIRECT: {"location"},
+    FaultName.HANG: {"seconds"},
+    FaultName.DRIP: {"seconds"},
+    FaultName.ERROR_OBJECT_200: {"text"},
+    FaultName.UNAUTHORIZED_401: {"text"},
+    FaultName.REFUSED: {"http_status", "text"},
+    FaultName.STATUS_500: {"text"},
+    FaultName.STATUS_503_RETRY_AFTER: {"retry_after", "text"},
+    FaultName.STATUS_429: {"retry_after", "text"},
+    FaultName.MISSING_FIELD: {"field"},
+    FaultName.WRONG_TYPE: {"field", "value"},
+    FaultName.ANOTHER_SMALLCASE_AUTH_ID: {"smallcaseAuthId"},
+    FaultName.NOT_COMPLETED: {"status"},
+}
+
+
+def parse_fault(members: Mapping[str, object]) -> Fault[FaultName]:
+    """Read the body of `POST /_simulator/faults`; raises InvalidControlError naming everything wrong with it."""
+    fault = fault_switches.parse_fault(members, FaultName, _EXTRAS, KINDS)
+    if fault.name not in OF_DETAILS:
+        return fault
+    if fault.on not in {"details", ANY}:
+        raise InvalidControlError([f"on: {fault.name} is of details alone"])
+    return dataclasses.replace(fault, on="details")

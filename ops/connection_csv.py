@@ -1,0 +1,143 @@
+"""The file of connections that a company brings along: CSV, `iss,sub,smallcase_auth_id`.
+
+Owns its form, and finding where it contradicts itself. It says on which line something is wrong and never what stands
+there: users and their ids are personal data. It talks to nobody.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from gatehouse.caller import User, identify
+from gatehouse.problems import CallerNotIdentified
+from gatehouse.session_token import MAX_ID_CHARACTERS, is_smallcase_id
+
+HEADER: Final = ("iss", "sub", "smallcase_auth_id")
+
+
+class Row(NamedTuple):
+    """One connection: this user holds this id."""
+
+    line: int
+    user: User
+    smallcase_auth_id: str
+
+
+class Remark(NamedTuple):
+    """What is wrong with a line."""
+
+    line: int
+    text: str
+
+
+class BadFile(Exception):
+    """The file is not what it has to be. `remarks` has everything that is wrong with it, by line."""
+
+    def __init__(self, remarks: list[Remark]) -> None:
+        super().__init__(f"{len(remarks)} remarks")
+        self.remarks = remarks
+
+
+def read(content: bytes) -> list[Row]:
+    """Return the rows of a file in UTF-8, with or without a byte order mark; empty lines are skipped.
+
+    Raises BadFile for a file in which any line cannot be used, or two are the same.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadFile([Remark(line, "is not UTF-8")]) from None
+    lines = _lines(text)
+    remarks: list[Remark] = []
+    rows: list[Row] = []
+    try:
+        line, header = next(lines, (1, []))
+        if tuple(header) != HEADER:
+            raise BadFile([Remark(line, f"must be the header {','.join(HEADER)}")])
+        for line, fields in lines:
+            faults = _faults(fields)
+            remarks += [Remark(line, fault) for fault in faults]
+            if not faults:
+                rows.append(Row(line, User(fields[0], fields[1]), fields[2]))
+    except _NotCsv as error:
+        remarks.append(error.remark)
+    remarks += _repetitions(rows)
+    if remarks:
+        raise BadFile(sorted(remarks))
+    return rows
+
+
+def contradictions(rows: Iterable[Row]) -> list[Remark]:
+    """Return a remark for every row that another row of the file contradicts. Which of them is right, nobody knows."""
+    by_user, by_id = defaultdict[User, list[Row]](list), defaultdict[str, list[Row]](list)
+    for row in rows:
+        by_user[row.user].append(row)
+        by_id[row.smallcase_auth_id].append(row)
+    found: dict[int, Remark] = {}
+    for together, what in (
+        *((each, "the same user with another smallcase_auth_id") for each in by_user.values()),
+        *((each, "the same smallcase_auth_id for another user") for each in by_id.values()),
+    ):
+        if len(together) > 1:
+            for row in together:
+                other = together[1 if row is together[0] else 0]
+                found.setdefault(row.line, Remark(row.line, f"CONTRADICTION: line {other.line} has {what}"))
+    return sorted(found.values())
+
+
+class _NotCsv(Exception):
+    def __init__(self, remark: Remark) -> None:
+        super().__init__(remark.text)
+        self.remark = remark
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the fields of every line that is not empty. Raises _NotCsv, beyond which nothing can be told apart."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error:  # its text may quote the line
+            raise _NotCsv(Remark(reader.line_num, "is no CSV: a quotation mark is missing or too many")) from None
+        if fields is None:
+            return
+        if fields:
+            yield reader.line_num, fields
+
+
+def _faults(fields: list[str]) -> list[str]:
+    if len(fields) != len(HEADER):
+        return [f"must have {len(HEADER)} fields, and has {len(fields)}"]
+    faults = [f"{name} {fault}" for name, value in zip(HEADER, fields, strict=True) if (fault := _fault(value))]
+    if faults:
+        return faults
+    issuer, subject, smallcase_auth_id = fields
+    if "#" in issuer:
+        # Together with a # in a subject, the keys of two users could be the same (OpenID Connect Core, 2).
+        faults.append("iss must not have a fragment")
+    if not is_smallcase_id(smallcase_auth_id):
+        faults.append(f"smallcase_auth_id is longer than {MAX_ID_CHARACTERS} characters")
+    try:
+        identify({"iss": issuer, "sub": subject, "exp": 0})
+    except CallerNotIdentified as error:
+        faults.append(f"names nobody who could sign in: {error}")
+    return faults
+
+
+def _fault(value: str) -> str | None:
+    if not value:
+        return "is empty"
+    if value != value.strip():
+        return "begins or ends with white space"
+    return None if value.isprintable() else "holds control characters"
+
+
+def _repetitions(rows: Iterable[Row]) -> Iterator[Remark]:
+    first: dict[tuple[User, str], int] = {}
+    for row in rows:
+        line = first.setdefault((row.user, row.smallcase_auth_id), row.line)
+        if line != row.line:
+            yield Remark(row.line, f"is the same as line {line}")
