@@ -61,6 +61,7 @@ def test_base64_that_is_none_is_refused() -> None:
 
 def test_a_member_is_a_text_within_its_limit() -> None:
     assert read_text({"a": "bc"}, "a", 2) == "bc"
+    assert read_text({"a": "b"}, "a", 2) == "b"
 
 
 @pytest.mark.parametrize("value", ["", "abc", Number("1"), True, None, [], {}])
