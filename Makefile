@@ -68,7 +68,7 @@ show-webhook: .venv/.installed ## Print what to register with the brokerage: SOU
 ##@ Work on it
 .PHONY: test check verify mutation schemathesis privileges screenshot format lock build sbom clean tools
 test: tools .tools/node/.installed .tools/chromium/.installed ## Run all tests, end to end included, with the coverage gate
-	@.venv/bin/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed .tools/typescript/.installed ## Run the fast checks: format, lint, types, layers, template
 	@echo "· ruff"; .venv/bin/ruff format --check . && .venv/bin/ruff check .

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import Phase, settings
 
+from tests.support.chromium import MISSING
+
 if TYPE_CHECKING:
+    from tests.e2e.token_lifecycle import First, Lifecycle
     from tests.support.running_stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,9 +28,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gatehouse"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    with_stack = {item.path for item in items if "untouched" in getattr(item, "fixturenames", ())}
     for item in items:
         if item.path.relative_to(ROOT / "tests").parts[0] in FOLDERS_WITH_SOCKETS:
             item.add_marker(pytest.mark.enable_socket)
+        # Which tests go to one process together: those of the one stack, in their order, and those of a file.
+        item.add_marker(pytest.mark.xdist_group("stack" if item.path in with_stack else str(item.path)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    yield
+    skipped = [report for report in terminalreporter.getreports("skipped") if MISSING in str(report.longrepr)]
+    if skipped:  # after everything else, where it is not overlooked
+        terminalreporter.section("BROWSER TESTS NOT RUN", sep="!", red=True, bold=True)
+        terminalreporter.write_line(f"{len(skipped)} tests of the page were skipped: {MISSING}.")
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +79,17 @@ def _answers_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
-    """The one running stack of tests/e2e and tests/browser."""
-    from tests.support.running_stack import running_stack  # noqa: PLC0415 - boto3 and all: only where it is needed
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["Lifecycle", "First"]]:
+    """The one running stack of tests/e2e and tests/browser, and its tokens before any test laid hands on them."""
+    # boto3 and all: only where it is needed
+    from tests.e2e.token_lifecycle import look_first  # noqa: PLC0415
+    from tests.support.running_stack import running_stack  # noqa: PLC0415
 
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
+        yield look_first(running)
+
+
+@pytest.fixture(scope="session")
+def stack(untouched: tuple["Lifecycle", "First"]) -> "Stack":
+    """The running stack."""
+    return untouched[0].stack

@@ -5,16 +5,15 @@ Where there is none, these tests are skipped, and the end of the run says so. In
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 
+from tests.support.chromium import MISSING, chromium
 from tests.support.running_stack import Stack
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -25,30 +24,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-MISSING = "there is no Chromium on this machine (" + ", ".join(NAMES) + ")"
 ANSWER_MS = 30_000  # a function's first answer, on a machine with much else to do
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 360, "height": 740}
-
-_skipped: list[str] = []
-
-
-def chromium() -> str | None:
-    """Return the path of the system's Chromium."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and MISSING in str(report.longrepr):
-        _skipped.append(report.nodeid)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    yield
-    if _skipped:  # after everything else, where it is not overlooked
-        terminalreporter.section("BROWSER TESTS NOT RUN", sep="!", red=True, bold=True)
-        terminalreporter.write_line(f"{len(_skipped)} tests of the page were skipped: {MISSING}.")
 
 
 @pytest.fixture(scope="session", autouse=True)

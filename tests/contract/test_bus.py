@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import boto3
@@ -9,6 +10,8 @@ import pytest
 
 from gatehouse import aws
 from gatehouse.bus import Bus, BusUnavailable, EventBridgeBus, announce
+from tests.support.fakes import Clock
+from tests.support.memory_aws import MemoryAccount, aws_error
 from tests.support.token_fakes import Event, FakeBus, aws_account, record_events, refuse
 
 DETAIL = {"reason": "é", "tokens_version_id": "version-1", "count": 1}
@@ -20,11 +23,26 @@ class Subject(NamedTuple):
     fail: Callable[[str], object]
 
 
-@pytest.fixture(params=["fake", "eventbridge"])
+def fail(account: MemoryAccount, code: str) -> None:
+    def refuse_all(name: str, _perform: Callable[[], object]) -> object:
+        raise aws_error(code, name)
+
+    account.bus.door = refuse_all
+
+
+@pytest.fixture(params=["fake", "memory", "eventbridge"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if request.param == "fake":
         fake = FakeBus()
         yield Subject(fake, lambda: fake.events, lambda code: setattr(fake, "failure", code))
+        return
+    if request.param == "memory":
+        with MemoryAccount(Clock()) as account:
+            yield Subject(
+                EventBridgeBus("gatehouse", "gatehouse.tokens"),
+                lambda: [Event(entry["DetailType"], json.loads(entry["Detail"])) for entry in account.bus.entries],
+                partial(fail, account),
+            )
         return
     with aws_account():
         boto3.client("events").create_event_bus(Name="gatehouse")

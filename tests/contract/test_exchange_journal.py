@@ -14,19 +14,25 @@ from gatehouse.exchange_journal import (
     ExchangeJournal,
     find_unsettled,
     forget,
+    leave,
 )
 from gatehouse.lease import StateUnavailable
 from tests.support.fakes import Clock
+from tests.support.memory_aws import MemoryAccount
 from tests.support.token_fakes import FakeExchangeJournal, aws_account, create_state_table, refuse
 
 FIRST = Begun("stored-1", "candidate-1")
 SECOND = Begun("stored-1", "candidate-2")
 
 
-@pytest.fixture(params=["fake", "dynamodb"])
+@pytest.fixture(params=["fake", "memory", "dynamodb"])
 def journal(request: pytest.FixtureRequest) -> Iterator[ExchangeJournal]:
     if request.param == "fake":
         yield FakeExchangeJournal()
+        return
+    if request.param == "memory":
+        with MemoryAccount(Clock()):
+            yield DynamoDBExchangeJournal("state", INTEGRATION_TOKENS, Clock())
         return
     with aws_account():
         create_state_table()
@@ -99,6 +105,13 @@ def test_what_cannot_be_forgotten_is_logged_and_no_error(caplog: pytest.LogCaptu
         forget(DynamoDBExchangeJournal("state", INTEGRATION_TOKENS, Clock()), FIRST)
     (record,) = caplog.records
     assert (record.message, vars(record)["reason"]) == ("exchange.not_forgotten", "InternalServerError")
+
+
+def test_what_cannot_be_remembered_once_more_is_logged_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with aws_account():
+        leave(DynamoDBExchangeJournal("state", INTEGRATION_TOKENS, Clock()), FIRST)
+    (record,) = caplog.records
+    assert (record.message, vars(record)["reason"]) == ("exchange.not_remembered", "ResourceNotFoundException")
 
 
 def test_the_trace_holds_versions_alone_and_goes_away_after_a_day() -> None:

@@ -9,6 +9,7 @@ import pytest
 from gatehouse import aws
 from gatehouse.lease import LEASE_SECONDS, DynamoDBLease, Lease, StateUnavailable, hold
 from tests.support.fakes import Clock
+from tests.support.memory_aws import MemoryAccount
 from tests.support.token_fakes import FakeLease, Steps, aws_account, create_state_table, refuse
 
 
@@ -17,11 +18,15 @@ class Subject(NamedTuple):
     clock: Clock
 
 
-@pytest.fixture(params=["fake", "dynamodb"])
+@pytest.fixture(params=["fake", "memory", "dynamodb"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     clock = Clock()
     if request.param == "fake":
         yield Subject(FakeLease(clock), clock)
+        return
+    if request.param == "memory":
+        with MemoryAccount(clock):
+            yield Subject(DynamoDBLease("state", "lease#test", clock), clock)
         return
     with aws_account():
         create_state_table()

@@ -8,6 +8,7 @@ import pytest
 from gatehouse.lease import StateUnavailable
 from gatehouse.rejected_credentials import Attempt, DynamoDBRejectedCredentials, RejectedCredentials
 from tests.support.fakes import Clock
+from tests.support.memory_aws import MemoryAccount
 from tests.support.token_fakes import FakeRejectedCredentials, aws_account, create_state_table
 
 ATTEMPT = Attempt("version-1", "https://integration.example.com", "body")
@@ -18,10 +19,14 @@ OTHERS = [
 ]
 
 
-@pytest.fixture(params=["fake", "dynamodb"])
+@pytest.fixture(params=["fake", "memory", "dynamodb"])
 def rejected(request: pytest.FixtureRequest) -> Iterator[RejectedCredentials]:
     if request.param == "fake":
         yield FakeRejectedCredentials()
+        return
+    if request.param == "memory":
+        with MemoryAccount(Clock()):
+            yield DynamoDBRejectedCredentials("state", Clock())
         return
     with aws_account():
         create_state_table()

@@ -12,6 +12,8 @@ from gatehouse import aws
 from gatehouse.integration_tokens import IntegrationTokens, render_tokens
 from gatehouse.problems import SecretUnavailable
 from gatehouse.token_store import LostRace, SecretsManagerTokenStore, Stored, TokenStore
+from tests.support.fakes import Clock
+from tests.support.memory_aws import MemoryAccount
 from tests.support.token_fakes import FakeTokenStore, aws_account, lose_answers, make_tokens, refuse
 
 NOW = 1_800_000_000
@@ -42,11 +44,26 @@ def over_secrets_manager() -> Subject:
     )
 
 
-@pytest.fixture(params=["fake", "secrets manager"])
+def over_memory(account: MemoryAccount) -> Subject:
+    account.secrets.create_secret(Name="tokens", SecretString="{}")
+    tokens = account.secrets.secrets["tokens"]
+    return Subject(
+        SecretsManagerTokenStore("tokens"),
+        lambda text: account.secrets.write("tokens", text),
+        lambda: tokens.labels,
+        lambda: set(tokens.versions),
+    )
+
+
+@pytest.fixture(params=["fake", "memory", "secrets manager"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if request.param == "fake":
         fake = FakeTokenStore()
         yield Subject(fake, fake.write, lambda: fake.labels, lambda: set(fake.versions))
+        return
+    if request.param == "memory":
+        with MemoryAccount(Clock()) as account:
+            yield over_memory(account)
         return
     with aws_account():
         yield over_secrets_manager()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.token_lifecycle import First, Lifecycle, look_first
+from tests.e2e.token_lifecycle import First, Lifecycle
 from tests.support.running_stack import (
     DENY_NAME,
     GATEWAY_SECRET,
@@ -22,12 +22,6 @@ __all__ = [
     "Stack",
     "denied",
 ]
-
-
-@pytest.fixture(scope="session")
-def untouched(stack: Stack) -> tuple[Lifecycle, First]:
-    """Look at the stack's tokens before any test lays hands on them, whichever is the first one."""
-    return look_first(stack)
 
 
 @pytest.fixture

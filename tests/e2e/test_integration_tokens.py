@@ -454,11 +454,10 @@ def test_wrong_credentials_are_tried_once(life: Lifecycle) -> None:
     life.write_credentials(secret_key=f"{MARK}-wrong")
     life.write("{}")
     outcomes: list[str] = []
-    with life.runs("Authenticate", 3, outcomes):
-        for _ in range(3):
+    for _ in range(3):
+        with life.runs("Authenticate", 1, outcomes):
             assert life.refresh_tokens() == "reauthentication_requested"
-    assert "credentials_rejected" in outcomes
-    assert set(outcomes) <= {"credentials_rejected", "busy"}
+    assert outcomes == ["credentials_rejected"] * 3
     assert [life.authenticate() for _ in range(3)] == ["credentials_rejected"] * 3
     assert [entry["outcome"] for entry in life.upstream.exchanges()] == ["INVALID_API_KEY"]
     assert life.authenticate({"force": True}) == "credentials_rejected"
@@ -559,6 +558,9 @@ def test_whoever_comes_second_leaves_the_winners_tokens(life: Lifecycle, functio
     with during_the_exchange_of(life, function, "lost_race"):
         winner = life.write(other.text)
     assert life.stored() == winner
+    # The loser's exchange may have ended the winner's tokens, so they are replaced although they look good.
+    assert life.refresh_tokens() == "reauthentication_requested"
+    until(lambda: life.stored() != winner, "new tokens")
     assert life.refresh_tokens() == "unchanged"
 
 

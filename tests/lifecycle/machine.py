@@ -5,11 +5,12 @@ upstream do. `World` says when an invariant breaks. Every schedule ends with a q
 """
 
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gatehouse.authenticator import Trigger
 from local.integration_api.settings import EXPIRES_AT_FORMATS, Credentials, Settings
@@ -27,6 +28,8 @@ from tests.lifecycle.world import (
     World,
 )
 
+STEPS = 30  # of a schedule
+
 CALLS = (
     *("get tokens", "put tokens", "move tokens", "get credentials", "put lease", "delete lease", "get exchange"),
     *("put exchange", "delete exchange", "get rejected", "put rejected", f"publish {REQUIRED}"),
@@ -34,6 +37,7 @@ CALLS = (
 EFFECTS = (*CALLS, "send refresh", "answer refresh", "send authenticate", "answer authenticate", "nothing")
 
 skews = st.sampled_from([0, 0, -MOST_SKEW_SECONDS, MOST_SKEW_SECONDS, -60, 60, -14, 14])
+differing = st.permutations([-MOST_SKEW_SECONDS, -60, 60, MOST_SKEW_SECONDS]).map(tuple)
 setups = st.builds(
     Setup,
     upstream=st.builds(
@@ -48,23 +52,24 @@ setups = st.builds(
         expires_at_skew_seconds=st.sampled_from([0, 0, 19_800, 3600, -90]),
     ),
     margin_seconds=st.sampled_from([1500, 1500, 1200, 600]),
-    offsets=st.one_of(
-        skews.map(lambda skew: (skew,) * 4),
-        st.permutations([-MOST_SKEW_SECONDS, -60, 60, MOST_SKEW_SECONDS]).map(tuple),
-    ),
+    offsets=st.one_of(differing, differing, skews.map(lambda skew: (skew,) * 4)),
 )
-verdicts = st.sampled_from(list(Verdict))
+verdicts = st.sampled_from([Verdict.OK, *Verdict])
 
 
 class Turn(NamedTuple):
     """What a run does before another one may go on."""
 
     run: int
-    undisturbed: int
-    verdict: Verdict  # on the effect that comes then
+    verdict: Verdict  # on the effect before which it stands
+    until: str  # how the name begins of the effect before which it stands next
 
 
-turns = st.builds(Turn, st.integers(0, 3), st.integers(0, 14), st.sampled_from([*[Verdict.OK] * 9, *Verdict]))
+# Before the next effect, before one of these, or at the end.
+stops = st.sampled_from(
+    ["", "", "get", "put lease", "put exchange", "send", "answer", "put tokens", "put tokens", "move", "move", "end"]
+)
+turns = st.builds(Turn, st.integers(0, 3), st.sampled_from([*[Verdict.OK] * 9, *Verdict]), stops)
 
 
 class Change(NamedTuple):
@@ -100,17 +105,35 @@ changes = st.one_of(
 )
 
 
+def undisturbed(_effect: str) -> Verdict:
+    """Let everything take place."""
+    return Verdict.OK
+
+
+def always(effect: str, verdict: Verdict) -> Choose:
+    """Disturb one kind of effect, wherever it comes."""
+    return lambda reached: verdict if reached == effect else Verdict.OK
+
+
+@dataclass
+class Count:
+    """What machines have tried."""
+
+    schedules: int = 0
+    steps: int = 0
+    effects: int = 0
+
+
 class TokenLifecycle(RuleBasedStateMachine):
     """Two refreshers, an authenticator for events and one of the operator's, and all that can go wrong around them."""
 
     world: World
-    steps = 0  # of all machines: rules, and effects that a rule decided one by one
-    examples = 0
+    total: ClassVar[Count] = Count()
     hours = 24  # of ticking on schedule that are left
 
     @initialize(setup=setups, has_tokens=st.sampled_from([True, True, False]), is_due=st.booleans())
     def begin(self, setup: Setup, has_tokens: bool, is_due: bool) -> None:
-        type(self).examples += 1
+        self.total.schedules += 1
         logging.disable(logging.CRITICAL)
         self.world = World(setup)
         self.world.open()
@@ -119,10 +142,16 @@ class TokenLifecycle(RuleBasedStateMachine):
             if is_due:
                 self.until_due()
 
+    @invariant()
+    def counted(self) -> None:
+        """Not a promise: what has been tried."""
+        self.total.steps += 1
+
     def teardown(self) -> None:
         world = self.__dict__.get("world")
         if world is None:
             return
+        self.total.effects += world.effects
         try:
             if not world.is_broken and all(not seen.run.is_over for seen in world.seen.values()):
                 self.recover()
@@ -149,26 +178,56 @@ class TokenLifecycle(RuleBasedStateMachine):
     @precondition(lambda self: self.world.seen)
     @rule(turn=turns)
     def go_on(self, turn: Turn) -> None:
-        """Let a run have some effects, the last of which may be disturbed."""
+        """Let a run have some effects, the first of which may be disturbed."""
         runs = list(self.world.seen.values())
         seen = runs[turn.run % len(runs)]
-        for verdict in [Verdict.OK] * turn.undisturbed + [turn.verdict]:
-            if not seen.run.is_over:
-                self.world.proceed(seen, verdict)
+        self.world.proceed(seen, turn.verdict)
+        while not seen.run.is_over and not seen.run.effect.startswith(turn.until):
+            self.world.proceed(seen, Verdict.OK)
 
-    @precondition(lambda self: not self.world.seen and self.world.stored is not None)
     @rule(
         instances=st.lists(st.sampled_from([*REFRESHERS, FOR_OPERATOR]), min_size=2, unique=True),
         turns=st.lists(turns, min_size=4, max_size=12),
     )
     def race(self, instances: list[str], turns: list[Turn]) -> None:
         """Start several runs when the tokens are due, and let them take turns."""
-        self.until_due()
-        for instance in instances:
-            self.world.start(instance, Trigger() if instance == FOR_OPERATOR else None)
+        self.start_when_due(instances)
         for turn in turns:
             if self.world.seen:
                 self.go_on(turn)
+
+    @rule(
+        instances=st.permutations([*REFRESHERS, FOR_OPERATOR]),
+        until=st.tuples(stops, stops),
+        effect=st.sampled_from(EFFECTS),
+        verdict=verdicts,
+        first_is_first=st.booleans(),
+    )
+    def overtake(
+        self, instances: list[str], until: tuple[str, str], effect: str, verdict: Verdict, first_is_first: bool
+    ) -> None:
+        """Have one run stand still while another one begins, and have either one end before the other."""
+        self.start_when_due(instances[:1])
+        self.go_on(Turn(0, Verdict.OK, until[0]))
+        self.start_if_idle(instances[1])
+        self.go_on(Turn(1, Verdict.OK, until[1]))
+        self.finish(instances[:2] if first_is_first else [instances[1], instances[0]], always(effect, verdict))
+
+    def start_when_due(self, instances: list[str]) -> None:
+        self.finish()
+        self.until_due()
+        for instance in instances:
+            self.start_if_idle(instance)
+
+    def start_if_idle(self, instance: str) -> None:
+        if instance not in self.world.seen:
+            self.world.start(instance, Trigger() if instance == FOR_OPERATOR else None)
+
+    def finish(self, instances: Sequence[str] = INSTANCES, choose: Choose = undisturbed) -> None:
+        """Let runs come to their end, one after the other."""
+        for seen in [self.world.seen[instance] for instance in instances if instance in self.world.seen]:
+            while not seen.run.is_over:
+                self.world.proceed(seen, choose(seen.run.effect))
 
     # --- runs from beginning to end ---
 
@@ -227,7 +286,6 @@ class TokenLifecycle(RuleBasedStateMachine):
 
     # --- what is promised ---
 
-    @precondition(lambda self: not self.world.seen)
     @rule(ticks=st.integers(0, 13), after=st.integers(0, 299), percent=st.integers(1, 99))
     def quiet(self, ticks: int, after: int, percent: int) -> None:
         """Faults end, and the tokens recover. An outage shorter than promised leaves no dead token at any time."""
@@ -245,10 +303,8 @@ class TokenLifecycle(RuleBasedStateMachine):
 
     def recover(self) -> None:
         """Faults end. Two ticks later, the stored token works."""
+        self.finish()
         world = self.world
-        for seen in list(world.seen.values()):
-            while not seen.run.is_over:
-                world.proceed(seen, Verdict.OK)
         world.upstream.trouble = None
         world.failing = set()
         world.make_key_right()
@@ -257,8 +313,3 @@ class TokenLifecycle(RuleBasedStateMachine):
         self.scheduled_tick(REFRESHERS[1])
         if not world.lives(world.stored):
             world.fail("recovery", "two ticks after the last fault, the stored token does not work")
-
-
-def always(effect: str, verdict: Verdict) -> Choose:
-    """Disturb one kind of effect, wherever it comes."""
-    return lambda reached: verdict if reached == effect else Verdict.OK

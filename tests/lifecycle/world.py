@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from unittest.mock import patch
 
-from gatehouse import aws, token_policy
+from gatehouse import token_policy
 from gatehouse.authenticator import Authenticator, Trigger
 from gatehouse.bus import EventBridgeBus
 from gatehouse.exchange_journal import INTEGRATION_TOKENS as EXCHANGE
@@ -30,12 +29,7 @@ from gatehouse.upstream import UpstreamAnswer, UpstreamFault, UpstreamRequest
 from local.integration_api.settings import Credentials, Settings
 from tests.lifecycle.runs import Choose, Faults, Run, Verdict
 from tests.lifecycle.upstream import Upstream
-from tests.support.memory_aws import (
-    CURRENT,
-    MemoryDynamoDB,
-    MemoryEventBridge,
-    MemorySecretsManager,
-)
+from tests.support.memory_aws import CURRENT, MemoryAccount
 
 TICK_SECONDS = 300
 TIMEOUT_SECONDS = 30  # of both functions
@@ -91,12 +85,10 @@ class World:
         self.setup = setup
         self.offsets = dict(zip(INSTANCES, setup.offsets, strict=True))
         self.upstream = Upstream(self.time, setup.upstream)
-        self.secrets = MemorySecretsManager(self.time, self._door)
-        self.dynamodb = MemoryDynamoDB(self._door)
-        self.bus = MemoryEventBridge(self._door)
-        self.secrets.create_secret(Name="tokens", SecretString="{}")
-        self.secrets.create_secret(Name="credentials", SecretString="{}")
-        self.tokens = self.secrets.secrets["tokens"]
+        self.aws = MemoryAccount(self.time, self._door)
+        self.aws.secrets.create_secret(Name="tokens", SecretString="{}")
+        self.aws.secrets.create_secret(Name="credentials", SecretString="{}")
+        self.tokens = self.aws.secrets.secrets["tokens"]
         self.events: list[str] = []  # versions that events name which were not delivered yet
         self.seen: dict[str, Seen] = {}  # by instance: the runs that are under way
         self.failing: set[str] = set()  # effects that do not take place for a while, whoever tries
@@ -108,21 +100,18 @@ class World:
         self._remembered: set[str] = set()  # keys that a run has heard to be rejected, undisturbed to its end
         self._rejected: set[str] = set()
         self._key = 0
-        self._patch = patch.multiple(
-            aws, secretsmanager=lambda: self.secrets, dynamodb=lambda: self.dynamodb, events=lambda: self.bus
-        )
         self.rotate_credentials(is_right=True)
 
     def open(self) -> None:
         """Put the clients in the place of boto3's."""
-        self._patch.start()
+        self.aws.open()
 
     def close(self) -> None:
         """End what is under way, and put boto3 back."""
         for seen in self.seen.values():
             self._current = seen
             seen.run.abandon()
-        self._patch.stop()
+        self.aws.close()
 
     @property
     def current(self) -> Seen:
@@ -236,10 +225,10 @@ class World:
 
     def _settle(self, seen: Seen) -> None:
         """Look at a run that may have ended."""
-        for entry in self.bus.entries[self._taken_events :]:
+        for entry in self.aws.bus.entries[self._taken_events :]:
             if entry["DetailType"] == REQUIRED:
                 self.events.append(json.loads(entry["Detail"])["tokens_version_id"])
-        self._taken_events = len(self.bus.entries)
+        self._taken_events = len(self.aws.bus.entries)
         if not seen.run.is_over:
             return
         del self.seen[seen.run.name]
@@ -373,7 +362,7 @@ class World:
             self.upstream.accept(pair)
         self._written = pair
         text = json.dumps({"api_key": pair.api_key, "secret_key": pair.secret_key})
-        self.secrets.write("credentials", text)
+        self.aws.secrets.write("credentials", text)
 
     def make_key_right(self) -> None:
         """Write a new key where the one that is written is not taken, or was not taken once."""

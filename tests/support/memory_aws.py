@@ -1,16 +1,20 @@
 """The calls to AWS that the tokens' lifecycle makes, in memory: Secrets Manager, DynamoDB and EventBridge.
 
-Each client answers as boto3's would, with the same errors, for the parameters that the adapters use and no others. A
-contract suite holds them against moto. Every call goes through a door (`Door`), where a test can stop or break it.
+Each client answers as boto3's would, with the same errors, for the parameters that the adapters use and no others: the
+contract suites of the adapters run over them as over moto. Every call goes through a door (`Door`), where a test can
+stop or break it.
 """
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+from unittest.mock import patch
 
 from botocore.exceptions import ClientError
+
+from gatehouse import aws
 
 type Door = Callable[[str, Callable[[], Any]], Any]
 
@@ -196,7 +200,7 @@ class MemoryEventBridge:
     """EventBridge: the entries of every PutEvents."""
 
     def __init__(self, door: Door = open_door) -> None:
-        self._door = door
+        self.door = door
         self.entries: list[Mapping[str, str]] = []
 
     def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803
@@ -204,4 +208,31 @@ class MemoryEventBridge:
             self.entries.extend(Entries)
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "an-event"} for _ in Entries]}
 
-        return self._door(f"publish {Entries[0]['DetailType']}", put)  # type: ignore[no-any-return]
+        return self.door(f"publish {Entries[0]['DetailType']}", put)  # type: ignore[no-any-return]
+
+
+class MemoryAccount:
+    """All three, in the place of boto3's clients. `clock` returns epoch seconds of AWS itself."""
+
+    def __init__(self, clock: Callable[[], float], door: Door = open_door) -> None:
+        self.secrets = MemorySecretsManager(clock, door)
+        self.dynamodb = MemoryDynamoDB(door)
+        self.bus = MemoryEventBridge(door)
+        self._patch = patch.multiple(
+            aws, secretsmanager=lambda: self.secrets, dynamodb=lambda: self.dynamodb, events=lambda: self.bus
+        )
+
+    def open(self) -> None:
+        """Put the clients where the functions look for them."""
+        self._patch.start()
+
+    def close(self) -> None:
+        """Put boto3 back."""
+        self._patch.stop()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

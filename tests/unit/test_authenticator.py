@@ -312,6 +312,7 @@ def test_whoever_is_overtaken_discards_its_own_tokens(world: World, step: str) -
     assert world.store.current.tokens == make_tokens(world.clock.now, name="others")
     assert not world.bus.events
     assert world.lease.holder is None
+    assert world.journal.begun is not None, "this exchange may have ended the winner's tokens"
 
 
 @pytest.mark.parametrize(

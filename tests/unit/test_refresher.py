@@ -10,7 +10,7 @@ from gatehouse.exchange_journal import Begun
 from gatehouse.integration_tokens import render_tokens
 from gatehouse.lease import StateUnavailable
 from gatehouse.problems import GatehouseError, SecretUnavailable
-from gatehouse.refresher import Tick
+from gatehouse.refresher import Ask, Tick
 from gatehouse.secret_value import Secret
 from gatehouse.upstream import UpstreamAnswer, UpstreamFault
 from tests.support.token_fakes import (
@@ -228,6 +228,31 @@ def test_whoever_is_overtaken_discards_its_own_tokens_and_reports_the_winners(wo
     assert ended.tokens == world.store.current.tokens == make_tokens(world.clock.now, name="others")
     assert not world.bus.events
     assert world.lease.holder is None
+
+
+def test_after_a_lost_race_the_trace_stays_because_the_exchange_may_have_ended_the_winners_tokens(world: World) -> None:
+    world.hold_tokens(left=60)
+    before = world.store.current.version_id
+
+    def overtake() -> None:
+        world.journal.begun = None  # written over by the other run, which has ended
+        store_others(world)
+
+    world.steps.at("store.move", overtake)
+    world.transport.will(grant_answer(world.clock.now))
+    assert tick(world).outcome == "lost_race"
+    assert world.journal.begun is not None
+    assert world.journal.begun.tokens_version_id == before
+    assert tick(world).ask == Ask("exchange_unsettled", world.store.current.version_id)
+
+
+def test_a_trace_that_cannot_be_left_does_not_spoil_the_outcome(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.hold_tokens(left=60)
+    world.steps.at("store.move", lambda: store_others(world))
+    world.steps.fail_at("journal.begin", STATE, nth=2)
+    world.transport.will(grant_answer(world.clock.now))
+    assert tick(world).outcome == "lost_race"
+    assert "exchange.not_remembered" in logged(caplog)
 
 
 # --- what the upstream refuses ---

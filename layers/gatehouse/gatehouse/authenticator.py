@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from gatehouse import iso8601
 from gatehouse.bus import Bus, announce
-from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget
+from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget, leave
 from gatehouse.integration_credentials import CredentialsNotConfigured
 from gatehouse.integration_tokens import IntegrationTokens
 from gatehouse.lease import Lease, StateUnavailable, hold
@@ -127,7 +127,7 @@ class Authenticator:
         try:
             self._store.swap(tokens, begun.tokens_version_id, begun.candidate_id)
         except LostRace:
-            forget(self._journal, begun)
+            leave(self._journal, begun)  # this exchange may have ended the winner's tokens
             return "lost_race"
         forget(self._journal, begun)
         detail = {"expires_at": iso8601.render(tokens.expires_at), "tokens_version_id": begun.candidate_id}

@@ -66,6 +66,14 @@ def forget(journal: ExchangeJournal, begun: Begun, before: Begun | None = None) 
         log.warning("exchange.not_forgotten", extra={"reason": error.reason})
 
 
+def leave(journal: ExchangeJournal, begun: Begun) -> None:
+    """Have the trace stay, which another run may have written over. Where that fails it is logged."""
+    try:
+        journal.begin(begun)
+    except StateUnavailable as error:
+        log.warning("exchange.not_remembered", extra={"reason": error.reason})
+
+
 class DynamoDBExchangeJournal:
     """The trace in the state table."""
 

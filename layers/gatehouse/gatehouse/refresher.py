@@ -13,7 +13,7 @@ from typing import Literal
 
 from gatehouse import iso8601
 from gatehouse.bus import Bus, BusUnavailable, announce
-from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget
+from gatehouse.exchange_journal import Begun, ExchangeJournal, find_unsettled, forget, leave
 from gatehouse.integration_tokens import IntegrationTokens
 from gatehouse.lease import Lease, StateUnavailable, hold
 from gatehouse.problems import SecretUnavailable
@@ -164,7 +164,7 @@ class Refresher:
         try:
             self._store.swap(tokens, begun.tokens_version_id, begun.candidate_id)
         except LostRace:
-            forget(self._journal, begun)
+            leave(self._journal, begun)  # this exchange may have ended the winner's tokens
             return Tick("lost_race", self._store.read().tokens)
         forget(self._journal, begun)
         announce(self._bus, "tokens.refreshed", _detail(tokens, begun.candidate_id))
