@@ -285,7 +285,7 @@ def test_artifacts_hold_what_is_deployed_and_nothing_of_tests_or_this_machine() 
     assert {path.name for path in built.glob("*.py")} == {path.name for path in package.glob("*.py")}
 
 
-@pytest.mark.parametrize("mark", [SAID, HEADER, QUERY, NAME])
+@pytest.mark.parametrize("mark", [SAID, HEADER, QUERY, NAME], ids=["body", "header", "query", "name"])
 def test_the_search_finds_what_is_there(day: Day, mark: str) -> None:
     with pytest.raises(AssertionError):
         nowhere(day, f"before {mark} after")
