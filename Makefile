@@ -66,7 +66,7 @@ show-webhook: .venv/.installed ## Print what to register with the brokerage: SOU
 	@exec .venv/bin/python -m ops.show_webhook
 
 ##@ Work on it
-.PHONY: test check verify mutation schemathesis privileges screenshot format lock build sbom clean tools
+.PHONY: test check verify mutation prove schemathesis privileges screenshot format lock build sbom clean tools
 test: tools .tools/node/.installed .tools/chromium/.installed ## Run all tests, end to end included, with the coverage gate
 	@.venv/bin/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
 
@@ -82,11 +82,15 @@ check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed .tools/t
 	@echo "All checks passed."
 
 # What takes too long for every change; each is a target of its own.
-verify: mutation schemathesis ## Run the long checks
+verify: prove mutation schemathesis ## Run the long checks
 	@echo "All verified."
 
 mutation: .tools/verify/.installed ## Change what authenticates and decides, bit by bit: a test must fail for each (MODULES="webhooks …")
 	@.tools/verify/bin/python -m tests.mutation $(MODULES)
+
+prove: export PYTHONPATH := layers/gatehouse
+prove: .venv/.installed ## Try whatever can happen to the tokens, in schedules that nobody thought of: STEPS, SEED
+	@exec .venv/bin/python -m tests.lifecycle
 
 schemathesis: tools .tools/verify/.installed ## Hold a running stack against docs/openapi.yaml with requests that nobody thought of (SEED=…)
 	@exec .tools/verify/bin/python -m tests.fuzz

@@ -56,12 +56,12 @@ class User:
         """End the connection."""
         return self.call("DELETE", "/v1/connections")
 
-    def session(self) -> Any:
+    def session(self, key: str = GATEWAY_SECRET["secret"]) -> Any:
         """Return the claims of the user's session token."""
         answer = self._stack.user_token(self.bearer)
         assert answer.status == 200, answer.data
         token = answer.json()["smallcaseAuthToken"]
-        claims = json.loads(jwt.PyJWS().decode(token, GATEWAY_SECRET["secret"].encode(), ["HS256"]))
+        claims = json.loads(jwt.PyJWS().decode(token, key.encode(), ["HS256"]))
         return {name: value for name, value in claims.items() if name not in ("iat", "exp")}
 
 

@@ -7,18 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from local.integration_api.faults import FaultName
-from local.options import Options
 from local.ports import free_block
-from local.processes import Supervisor
-from local.stack import LocalStack
-from tests.e2e.conftest import INTEGRATION_CREDENTIALS, Stack, denied
+from tests.e2e.conftest import INTEGRATION_CREDENTIALS, denied
 from tests.e2e.token_lifecycle import (
     DAY_SECONDS,
     First,
@@ -694,78 +689,6 @@ def test_a_run_that_fails_unexpectedly_ends_in_the_dead_letter_queue(life: Lifec
     assert json.loads(messages[0]["Body"])["requestContext"]["condition"] == "RetriesExhausted"
     assert len(life.records("RefreshTokens", "settings.invalid")) == before + 2  # one retry
     assert life.refresh_tokens() == "unchanged"
-
-
-# --- Another upstream ------------------------------------------------------------------------------------------------
-
-PREFIX = "/partner/v2"
-PARTNER_CREDENTIALS = {"api_key": f"{MARK}-partner-key", "secret_key": f"{MARK}-partner-secret"}
-
-
-class Partner(BaseHTTPRequestHandler):
-    """An Integration API that has nothing in common with the simulator but the documentation. Its tokens are no JWTs
-    and live 20 minutes, so that each tick is one with something to do.
-    """
-
-    calls: ClassVar[list[tuple[str, dict[str, str], str | None]]]  # a test's own, in a subclass
-
-    def do_POST(self) -> None:
-        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.calls.append((self.path, sent, self.headers["X-Target-Server"]))
-        granted = {
-            "access_token": f"{MARK}~access/{len(self.calls)}",
-            "refresh_token": f"{MARK}~refresh",
-            "token_type": "bearer",
-            "expires_in": 1200,
-            "expires_at": iso(time.time() + 1200).replace("Z", ".123456+00:00"),
-            "scope": ["trading"],
-        }
-        body = json.dumps(granted).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def partner() -> Iterator[tuple[str, type[Partner]]]:
-    class OwnPartner(Partner):
-        calls: ClassVar = []
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), OwnPartner) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{PREFIX}", OwnPartner
-        server.shutdown()
-
-
-def test_another_upstream_serves_as_well(stack: Stack, partner: tuple[str, type[Partner]], tmp_path: Path) -> None:
-    secrets_file = tmp_path / "secrets.json"
-    secrets_file.write_text(json.dumps({"IntegrationCredentials": PARTNER_CREDENTIALS}))
-    options = Options.from_environment(
-        {
-            "PORT": str(free_block().base),
-            "INTEGRATION_BASE_URL": partner[0],
-            "OIDC_ISSUER": stack.file.oidc_issuer,
-            "SECRETS_FILE": str(secrets_file),
-        }
-    )
-    with Supervisor() as supervisor:
-        local = LocalStack(options, tmp_path / "stack", print)
-        life = Lifecycle(Stack(local.start(supervisor), local, stack.http))
-        until(lambda: life.stored().text != "{}", "tokens", 30)
-        assert life.stored().document["access_token"] == f"{MARK}~access/1"
-        assert life.refresh_tokens() == "refreshed"
-        assert life.stored().document["access_token"] == f"{MARK}~access/2"
-        path = f"{PREFIX}/api/v1/integration/auth"
-        assert partner[1].calls == [
-            (f"{path}/authenticate", PARTNER_CREDENTIALS, "authentication"),
-            (f"{path}/refresh", {"refresh_token": f"{MARK}~refresh"}, "authentication"),
-        ]
-        assert MARK not in everything_logged(life.stack)
 
 
 # --- Nothing leaks ---------------------------------------------------------------------------------------------------
