@@ -19,6 +19,9 @@ MISSED_TICKS: Final = 2
 
 SLACK_SECONDS: Final = 60
 
+MOST_VERSIONS_A_DAY: Final = 100
+"""About so many versions a secret may have, and none is removed before it is a day old (Secrets Manager's quotas)."""
+
 
 def access_token(look: Look) -> Finding:
     """Whether there is an access token that is replaced in time."""
@@ -37,6 +40,10 @@ def access_token(look: Look) -> Finding:
     late = _is_due(look, tokens, now - MISSED_TICKS * interval_seconds(look) - SLACK_SECONDS)
     if late:
         return warning(f"{found}, and it should have been replaced", "See what the last runs ended with.")
+    versions = _versions_a_day(look, tokens)
+    if versions > MOST_VERSIONS_A_DAY:
+        todo = f"Secrets Manager keeps {MOST_VERSIONS_A_DAY} and then refuses: lower RefreshMarginSeconds, and deploy."
+        return warning(f"{found}, replaced {versions:.0f} times a day", todo)
     return ok(found)
 
 
@@ -101,6 +108,12 @@ def said(run: Run, now: float) -> str:
 
 def _is_due(look: Look, tokens: IntegrationTokens, now: float) -> bool:
     return is_due(tokens, now, int(look.deployment.parameters["RefreshMarginSeconds"]))
+
+
+def _versions_a_day(look: Look, tokens: IntegrationTokens) -> float:
+    lives = tokens.expires_at - tokens.access_token_obtained_at
+    kept = lives - int(look.deployment.parameters["RefreshMarginSeconds"])
+    return DAY_SECONDS / max(kept, interval_seconds(look))
 
 
 def duration(seconds: float) -> str:

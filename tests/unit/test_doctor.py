@@ -358,6 +358,11 @@ BROKEN = [
         "late refresh",
     ),
     named(
+        tokens(expires_at=1790, access_token_obtained_at=-10),
+        {"access token": ("warning", "30 min left, replaced 288 times a day")},
+        "token that hardly outlives the margin",
+    ),
+    named(
         tokens(refresh_token_obtained_at=-6 * DAY_SECONDS),
         {"refresh token": ("warning", "6.0 of its 7 days old")},
         "old refresh token",
@@ -635,7 +640,7 @@ def test_every_check_is_seen_to_fail() -> None:
         pytest.param(secret("gateway", previous_secret=MARK + "p" * 32), id="fresh overlap"),
         pytest.param(secret("gateway", previous_secret=""), id="emptied overlap"),
         pytest.param(text("webhooks", "{}"), id="no sources"),
-        pytest.param(tokens(expires_at=1490), id="due token, not yet late"),
+        pytest.param(tokens(expires_at=1490, access_token_obtained_at=-2110), id="due token, not yet late"),
         pytest.param(queue("WebhookQueueUrl", "9", "1", 900.0), id="deliveries on their way"),
         pytest.param(queue("WebhookQueueUrl", "9"), id="deliveries whose age nobody knows"),
         pytest.param(web(UPSTREAM, json_answer(401, {})), id="refusing upstream"),
