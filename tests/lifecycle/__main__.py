@@ -4,9 +4,12 @@ Batches of schedules, each with a seed of its own, until at least STEPS steps we
 what a batch finds, the same seed finds again.
 """
 
+import itertools
+import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from time import monotonic
 from typing import NamedTuple
 
@@ -42,35 +45,66 @@ class Wanted(NamedTuple):
         return cls(int(steps), int(first))
 
 
-def prove(wanted: Wanted, console: Console) -> Count:
-    """Run batches until enough steps were taken. Raises InvariantBroken."""
+class Tried(NamedTuple):
+    """A batch: what it tried, and the schedule that broke an invariant, if one did."""
+
+    seed: int
+    total: Count
+    broken: str = ""
+
+
+def try_batch(number: int, schedules: int) -> Tried:
+    """Run one batch."""
+
+    class Batch(TokenLifecycle):
+        """Counts for itself."""
+
+        total = Count()
+
+    every_schedule = settings(
+        max_examples=schedules,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    try:
+        run_state_machine_as_test(seed(number)(Batch), settings=every_schedule)
+    except InvariantBroken as broken:
+        return Tried(number, Batch.total, "\n".join([str(broken), *broken.__notes__]))
+    return Tried(number, Batch.total)
+
+
+def prove(wanted: Wanted, console: Console, schedules: int) -> tuple[Count, Tried | None]:
+    """Run batches on every core until enough steps were taken, or one has broken an invariant.
+
+    Each is a process of its own, because Hypothesis keeps what it has tried in memory.
+    """
     total = Count()
     columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        every_batch = settings(
-            max_examples=BATCH,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, Phase.shrink],
-            report_multiple_bugs=False,
-            suppress_health_check=[HealthCheck.too_slow],
-        )
+    workers = os.process_cpu_count() or 1
+    with (
+        Progress(*columns, console=console) as progress,
+        ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool,
+    ):
         bar = progress.add_task("steps", total=wanted.steps)
-        number = wanted.seed
-        while total.steps < wanted.steps:
-            batch = type("Batch", (TokenLifecycle,), {"total": total})
-            try:
-                run_state_machine_as_test(seed(number)(batch), settings=every_batch)
-            except InvariantBroken:
-                console.print(f"A schedule breaks an invariant. Again: make prove SEED={number} STEPS=1", style="red")
-                raise
-            progress.update(bar, completed=min(total.steps, wanted.steps))
-            number += 1
-    return total
+        numbers = itertools.count(wanted.seed)
+        running = {pool.submit(try_batch, next(numbers), schedules) for _ in range(workers)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for tried in (each.result() for each in ended):
+                total += tried.total
+                if tried.broken:
+                    return total, tried
+                progress.update(bar, completed=min(total.steps, wanted.steps))
+            if total.steps < wanted.steps:
+                running |= {pool.submit(try_batch, next(numbers), schedules) for _ in ended}
+    return total, None
 
 
-def main() -> int:
+def main(schedules: int = BATCH) -> int:
     """Prove, and print what was tried; 1 where an invariant broke, 2 where the variables were wrong."""
     console = Console(highlight=False)
     try:
@@ -79,17 +113,15 @@ def main() -> int:
         Console(stderr=True, highlight=False).print(str(error), markup=False)
         return 2
     began = monotonic()
-    try:
-        total = prove(wanted, console)
-    except InvariantBroken as broken:
-        console.print(str(broken), style="red", markup=False)
-        console.print("\n".join(broken.__notes__), markup=False)
-        return 1
+    total, broke = prove(wanted, console, schedules)
+    if broke is not None:
+        console.print(broke.broken, style="red", markup=False)
+        console.print(f"Again: make prove SEED={broke.seed} STEPS=1")
     table = Table("schedules", "steps", "effects on the outside", "invariants broken", "seconds", "first seed")
-    counted = (total.schedules, total.steps, total.effects, 0, monotonic() - began, wanted.seed)
+    counted = (total.schedules, total.steps, total.effects, int(broke is not None), monotonic() - began, wanted.seed)
     table.add_row(*(f"{value:,.0f}" for value in counted))
     console.print(table)
-    return 0
+    return 0 if broke is None else 1
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ class Count:
     steps: int = 0
     effects: int = 0
 
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.schedules + other.schedules, self.steps + other.steps, self.effects + other.effects)
+
 
 class TokenLifecycle(RuleBasedStateMachine):
     """Two refreshers, an authenticator for events and one of the operator's, and all that can go wrong around them."""

@@ -1,5 +1,7 @@
 """`make prove`: it counts what it tried, and says what it found."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.lifecycle import __main__ as program
@@ -11,8 +13,7 @@ def run(monkeypatch: pytest.MonkeyPatch, **variables: str) -> int:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(program, "BATCH", 5)
-    return program.main()
+    return program.main(schedules=5)
 
 
 def test_as_many_steps_are_taken_as_were_asked_for(
@@ -29,6 +30,7 @@ def test_as_many_steps_are_taken_as_were_asked_for(
 def test_what_breaks_is_said_with_the_seed_that_finds_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(program, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))  # the fault is here
     with planted(expires_at_alone):
         assert run(monkeypatch, STEPS="2000", SEED="1") == 1
     said = capsys.readouterr().out
