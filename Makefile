@@ -20,7 +20,7 @@ TSC := .tools/node/bin/node .tools/typescript/node_modules/typescript/bin/tsc
 ##@ Use
 .PHONY: help run invoke logs example
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: tools ## Build, deploy and serve the whole stack on this machine (PORT, OIDC_ISSUER, SECRETS_FILE, … see README)
 	@exec .venv/bin/python -m local
@@ -67,8 +67,9 @@ show-webhook: .venv/.installed ## Print what to register with the brokerage: SOU
 
 ##@ Work on it
 .PHONY: test check verify mutation prove schemathesis privileges screenshot format lock build sbom clean tools
+# More processes than cores: much of the time, the end-to-end tests wait.
 test: tools .tools/node/.installed .tools/chromium/.installed ## Run all tests, end to end included, with the coverage gate
-	@.venv/bin/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=4 --dist=loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed .tools/typescript/.installed ## Run the fast checks: format, lint, types, layers, template
 	@echo "· ruff"; .venv/bin/ruff format --check . && .venv/bin/ruff check .
@@ -128,9 +129,15 @@ clean: ## Remove everything that was built or installed here
 	@rm -rf .venv .tools .aws-sam .local .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 ##@ Measure
-.PHONY: load bench bench-quick scaling
+.PHONY: load bench bench-quick scaling simulate
 scaling: .venv/.installed ## Print what it costs and what is hit first, on paper (WRITE=1 puts it into docs/scaling.md)
 	@.venv/bin/python -m ops.scaling $(if $(WRITE),--write)
+
+# Only drawing needs more than .venv has.
+SIMULATING := $(if $(PLOT)$(WRITE),.tools/verify,.venv)
+simulate: export PYTHONPATH := layers/gatehouse
+simulate: $(SIMULATING)/.installed ## Run 90 days of ticks against outages: OUTAGES=10,20 RATES=… MARGINS=… PLOT=file.svg (WRITE=1: into docs)
+	@exec $(SIMULATING)/bin/python -m ops.availability
 
 load: tools .tools/verify/.installed ## Drive a local stack with a seeded mix, kill processes, account for it: COUNT, SEED, KILLS, USERS, PLOT=1
 	@exec .tools/verify/bin/python -m tests.load

@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from gatehouse.connection_writer import ConnectionWriterTable
 from gatehouse.connections import Connection, ConnectionsTable, auth_id_key, user_key
 from gatehouse.problems import PROBLEMS, AlreadyConnected, AuthIdTaken, ConnectionsUnavailable
+from ops.batch_read import MAX_KEYS, ItemsLeftOut, read_items
 from ops.connection_csv import Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, KeysAndAttributesOutputTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 AT_ONCE: Final = 8
 """Rows that are written at the same time."""
 
-ROWS_A_LOOK: Final = 50
-"""A BatchGetItem takes 100 keys, and a row has two."""
-
-# DynamoDB returns less than it was asked for when it is busy: what is missing is asked for again.
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-READ_ATTEMPTS: Final = 6
-PAUSE_SECONDS: Final = 0.2  # before the second attempt, then twice as long each time
+ROWS_A_LOOK: Final = MAX_KEYS // 2
+"""A row has two keys."""
 
 
 class Outcome(StrEnum):
@@ -132,19 +128,8 @@ class ConnectionImport:
         return [Judged(row, each, judge(row, each)) for row, each in zip(rows, found, strict=True)]
 
     def _entries(self, keys: Iterable[str]) -> dict[str, dict[str, "AttributeValueTypeDef"]]:
-        entries = {}
-        wanted: KeysAndAttributesOutputTypeDef = {
-            "Keys": [{"pk": {"S": key}} for key in keys],
-            "ConsistentRead": True,
-            "ProjectionExpression": "pk, smallcase_auth_id, user_pk",
-        }
-        for attempt in range(READ_ATTEMPTS):
-            if attempt:
-                self._sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table_name: wanted})
-            for item in answer["Responses"].get(self._table_name, []):
-                entries[item["pk"]["S"]] = item
-            if self._table_name not in answer.get("UnprocessedKeys", {}):
-                return entries
-            wanted = answer["UnprocessedKeys"][self._table_name]
-        raise ConnectionsUnavailable("unprocessed_keys")
+        try:
+            items = read_items(self._dynamodb, self._table_name, keys, self._sleep, "pk, smallcase_auth_id, user_pk")
+        except ItemsLeftOut:
+            raise ConnectionsUnavailable("unprocessed_keys") from None
+        return {item["pk"]["S"]: item for item in items}

@@ -8,6 +8,7 @@ the company, none of this is news.
 import csv
 import logging
 import os
+import stat
 import sys
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 from ops.connection_csv import BadFile, Remark, Row, contradictions, read
 from ops.connection_import import CONFLICTS, ConnectionImport, Judged, Outcome
@@ -133,6 +134,16 @@ def _warn_of_other_issuers(deployment: Deployment, rows: list[Row]) -> None:
         print("OidcIssuer to the letter. These users cannot sign in here.")
 
 
+def _open_for_oneself(path: Path) -> TextIO:
+    """Open a file about users for writing: nobody else reads it, from its first byte on, whoever could read it before.
+
+    A file of that name is removed first: whoever has it open goes on reading what it held, and nothing of the new one.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+
+
 def _list_conflicts(order: Order, tally: Tally) -> None:
     """Write the list beside the file, or remove that of an earlier run where there are no conflicts any more."""
     if not tally.conflicts:
@@ -140,7 +151,7 @@ def _list_conflicts(order: Order, tally: Tally) -> None:
         return
     tally.conflicts.sort()
     try:
-        with order.conflicts_file.open("w", encoding="utf-8", newline="") as file:
+        with _open_for_oneself(order.conflicts_file) as file:
             csv.writer(file).writerows([("line", "reason"), *tally.conflicts])
     except OSError as error:
         print(f"{order.conflicts_file} cannot be written: {error.strerror}.", file=sys.stderr)

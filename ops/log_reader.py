@@ -4,21 +4,18 @@ Owns which entries are asked for, and in which order they come: that in which th
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gatehouse.envelope import Envelope, NotAnEnvelope
 from gatehouse.event_log import LogUnavailable, read_entry
+from ops.batch_read import MAX_KEYS, ItemsLeftOut, read_items
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX = "by_source"
-PAGE = 100
-
-# DynamoDB returns at most 16 MB at once, and less when it is busy: what is missing is asked for again.
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-READ_ATTEMPTS = 6
-PAUSE_SECONDS = 0.2  # before the second attempt, then twice as long each time
+PAGE = MAX_KEYS
 
 
 class Selection(NamedTuple):
@@ -62,29 +59,21 @@ class LogReader:
                 yield [_listed(item) for item in page["Items"]]
 
     def envelopes(self, listed: Sequence[Listed]) -> dict[str, Envelope]:
-        """Return the deliveries by identity, at most 100 at once; one that has expired or cannot be read is missing.
+        """Return the deliveries by identity, at most `PAGE` at once; one that has expired or cannot be read is missing.
 
         Raises `LogUnavailable` where DynamoDB keeps leaving some out, and botocore's errors.
         """
-        keys: list[Any] = [{"pk": {"S": each.identity}} for each in listed]
+        keys = [each.identity for each in listed]
+        try:
+            items = read_items(self._client, self._table_name, keys, self._sleep)
+        except ItemsLeftOut:
+            raise LogUnavailable("unprocessed_keys") from None
         found: dict[str, Envelope] = {}
-        for attempt in range(READ_ATTEMPTS):
-            if attempt:
-                self._sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
-            answer = self._client.batch_get_item(
-                RequestItems={self._table_name: {"Keys": keys, "ConsistentRead": True}}
-            )
-            for item in answer["Responses"].get(self._table_name, []):
-                try:
-                    envelope = read_entry(item)
-                except NotAnEnvelope:
-                    continue
+        for item in items:
+            with suppress(NotAnEnvelope):
+                envelope = read_entry(item)
                 found[envelope.identity] = envelope
-            left = answer.get("UnprocessedKeys", {}).get(self._table_name)
-            keys = list(left["Keys"]) if left else []
-            if not keys:
-                return found
-        raise LogUnavailable("unprocessed_keys")
+        return found
 
     def _query(self, selection: Selection, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - boto3's own options
         values = {":source": selection.source, ":since": selection.since, ":until": selection.until}

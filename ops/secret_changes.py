@@ -84,7 +84,7 @@ def say_changes(to_write: list[Change], stored: Stored, wanted: Wanted, say: Cal
     for change in to_write:
         present, new = stored[change.name].members, wanted[change.name]
         known = FIELDS.get(change.name, sorted(present.keys() | new.keys()))
-        changed = [each for each in known if present.get(each) != new.get(each)]
+        changed = [each if each in new else f"{each} (removed)" for each in known if present.get(each) != new.get(each)]
         unread = len(new.keys() - set(known))
         changed += [f"{unread} member(s) that nobody reads"] if unread else []
         say(f"  {change.name}: {', '.join(changed) or 'nothing that is read'}")

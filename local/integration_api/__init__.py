@@ -4,7 +4,7 @@ r"""A simulator of the brokerage Integration API, for development and tests on o
 
 It does what is documented: exchanging credentials or a refresh token for tokens, and a few protected endpoints. Where
 the documentation is silent, both ways can be tried with a switch, and every way in which an upstream can fail is a
-fault that can be armed. Switches and faults are HTTP calls, JSON in and out, open to pages of every origin:
+fault that can be armed. Switches and faults are HTTP calls, JSON in and out, for programs and pages of this machine:
 
 | call | what it does |
 |---|---|

@@ -5,7 +5,8 @@ r"""A simulator of the smallcase Gateway API, for development and tests on one m
 It checks what is documented to be checked (both headers, a guest's token for a CONNECT, the gateway's name), makes
 transactions and tells their details. The vendor's dialog and the broker's login page it has not: what comes of them is
 a control call. Where the documentation is silent, both ways can be tried with a switch, and every way in which an
-upstream can fail is a fault that can be armed. Control calls are JSON in and out, open to pages of every origin:
+upstream can fail is a fault that can be armed. Control calls are JSON in and out, for programs and pages of this
+machine:
 
 | call | what it does |
 |---|---|

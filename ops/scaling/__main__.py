@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from local.paths import ROOT
-from ops.scaling.tables import TABLES, NoPlace, put_into
+from ops.document_tables import NoPlace, write_into
+from ops.scaling.tables import TABLES
 
 DOCUMENT: Final = ROOT / "docs" / "scaling.md"
 
@@ -16,14 +17,12 @@ def main(argv: list[str], document: Path = DOCUMENT) -> int:
         for name, render in TABLES.items():
             print(f"{name}\n\n{render()}")
         return 0
-    before = document.read_text(encoding="utf-8")
     try:
-        after = put_into(before)
+        is_new = write_into(document, TABLES)
     except NoPlace as error:
         print(f"{document.name}: {error}", file=sys.stderr)
         return 1
-    document.write_text(after, encoding="utf-8")
-    print(f"{document.name}: {'nothing new' if after == before else 'written'}")
+    print(f"{document.name}: {'written' if is_new else 'nothing new'}")
     return 0
 
 

@@ -1,22 +1,16 @@
-"""The model's figures as Markdown tables, and putting them into a document between marks.
+"""The model's figures as Markdown tables.
 
 Owns the form of the figures: how many digits, which unit.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ops.document_tables import Tables, table
 from ops.scaling import assumed, limits, model, published
 from ops.scaling.assumed import Function
 from ops.scaling.limits import Limit
 from ops.scaling.model import Load
-
-_FIGURE: Final = re.compile(r"(\*\*)?\$?[\d,.]+( (ms|s|MB))?(\*\*)?")
-
-
-class NoPlace(Exception):
-    """A document has no marks for a table. The text names it."""
 
 
 def dollars(value: float) -> str:
@@ -41,17 +35,9 @@ def _rate(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in which columns of figures are flush right."""
-    lines = list(rows)
-    are_figures = [all(_FIGURE.fullmatch(row[column]) for row in lines) for column in range(len(head))]
-    rule = ["---:" if figures else "---" for figures in are_figures]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
-
-
 def prices() -> str:
     """Every price with its page."""
-    return _table(
+    return table(
         ("what", "price", "page"),
         [(each.item, f"{price(each.dollars)} per {each.per}", f"<{each.source}>") for each in published.PRICES],
     )
@@ -59,7 +45,7 @@ def prices() -> str:
 
 def quotas() -> str:
     """Every quota with its page."""
-    return _table(
+    return table(
         ("what", "default", "can be raised", "page"),
         [
             (
@@ -75,7 +61,7 @@ def quotas() -> str:
 
 def functions() -> str:
     """What an invocation of each function takes."""
-    return _table(
+    return table(
         ("function", "basis", "init", "first invocation", "warm", "AWS calls waited for"),
         [
             (
@@ -96,7 +82,7 @@ def by_memory(function: Function) -> str:
     rates = assumed.RATES
     head = ["memory", "warm", "cold"]
     head += [f"at work at {_rate(rate)}/s" for rate in rates] + [f"a month at {_rate(rate)}/s" for rate in rates]
-    return _table(
+    return table(
         head,
         [
             (
@@ -117,7 +103,7 @@ def concurrency() -> str:
     for rate in assumed.RATES:
         needed = max(model.quota_needed(each, rate) for each in (assumed.GUEST, assumed.RECEIVE))
         rows.append((_rate(rate), f"{needed:,}", f"{model.ramp_seconds(needed)} s"))
-    return _table(("requests a second", "concurrency quota needed", "from nothing to there within"), rows)
+    return table(("requests a second", "concurrency quota needed", "from nothing to there within"), rows)
 
 
 def _limits(found: Sequence[Limit]) -> str:
@@ -127,7 +113,7 @@ def _limits(found: Sequence[Limit]) -> str:
         marks = ["**hit**" if each.rate < rate else "" for rate in assumed.RATES]
         rows.append((each.name, _rate(each.rate), *marks, each.then, each.raise_by))
     head = ("limit", "reached at, a second", *(_rate(rate) for rate in assumed.RATES), "what happens then", "raised by")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _costs(loads: Mapping[str, Load]) -> str:
@@ -135,7 +121,7 @@ def _costs(loads: Mapping[str, Load]) -> str:
     months = [model.month(load) for load in loads.values()]
     rows = [(service, *(dollars(each[service]) for each in months)) for service in months[0]]
     rows.append(("**together**", *(f"**{dollars(sum(each.values()))}**" for each in months)))
-    return _table(("service", *loads), rows)
+    return table(("service", *loads), rows)
 
 
 def sessions_cost() -> str:
@@ -153,7 +139,7 @@ def typical() -> str:
     return _costs({"typical": model.of_company(assumed.TYPICAL), "idle": Load()})
 
 
-TABLES: Final[Mapping[str, Callable[[], str]]] = {
+TABLES: Final[Tables] = {
     "typical": typical,
     "functions": functions,
     "guest": lambda: by_memory(assumed.GUEST),
@@ -166,14 +152,3 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "prices": prices,
     "quotas": quotas,
 }
-
-
-def put_into(document: str) -> str:
-    """Return the document with every table that it has marks for as the model has it. Raises NoPlace."""
-    for name, render in TABLES.items():
-        marks = re.compile(rf"(?<=<!-- {name} -->\n)(?s:.*?)(?=<!-- end of {name} -->)")
-        if not marks.search(document):
-            raise NoPlace(f"there is no place for the table {name}")
-        text = render()
-        document = marks.sub(lambda _, text=text: text, document, count=1)  # type: ignore[misc]  # bound at once
-    return document

@@ -144,8 +144,7 @@ def test_the_integration_tokens_survive_an_outage_and_wrong_credentials(visit: V
     visit.press("Authenticate anew")
     visit.says("outcome", "authenticated")
     visit.says("tokens-state", "fresh")
-    visit.press("Tick now")
-    visit.says("outcome", "unchanged")
+    visit.tick_until_unchanged()
 
     visit.press("Age to 10 min")
     visit.says("tokens-state", "due")

@@ -228,8 +228,7 @@ def test_the_screenshot_of_the_readme(visit: Visit, tmp_path: Path) -> None:
         visit.page.get_by_label("Sender").select_option(sender)
         visit.press("Send a right one")
         visit.says("trail-bus", "received")
-    visit.press("Tick now")
-    visit.says("outcome", "unchanged")
+    visit.tick_until_unchanged()
     visit.page.mouse.move(0, 0)
     visit.page.evaluate("document.activeElement.blur()")
     assert visit.page.viewport_size == DESKTOP

@@ -143,7 +143,7 @@ def test_of_events_at_the_same_moment_one_is_remembered(stack: Stack, events: Be
     answer = deliver(stack, b'{"order": 1}', {**BEARER, "X-Delivery-Id": "at the same moment"})
     item = arrived(stack, has_id(answer.json()["id"]))
     replay(stack, item, times=5)
-    seen = until(lambda: found if len(found := outcomes(events, item["id"]["S"])) == 6 else None, "six events", 30)
+    seen = until(lambda: found if len(found := outcomes(events, item["id"]["S"])) == 6 else None, "six events", 60)
     assert seen is not None
     assert Counter(seen) == {"remembered": 1, "duplicate": 5}
     assert entries(events)[item["id"]["S"]]["event"]["S"] == "integration.broker.received"

@@ -5,22 +5,19 @@ what a batch finds, the same seed finds again.
 """
 
 import itertools
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from time import monotonic
 from typing import NamedTuple
 
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.lifecycle.machine import STEPS, Count, TokenLifecycle
-from tests.lifecycle.world import InvariantBroken
+from tests.lifecycle.batch import Batches, Tried
+from tests.lifecycle.machine import Count
 
 ENOUGH_STEPS = 50_000
 BATCH = 200  # schedules
@@ -45,53 +42,15 @@ class Wanted(NamedTuple):
         return cls(int(steps), int(first))
 
 
-class Tried(NamedTuple):
-    """A batch: what it tried, and the schedule that broke an invariant, if one did."""
-
-    seed: int
-    total: Count
-    broken: str = ""
-
-
-def try_batch(number: int, schedules: int) -> Tried:
-    """Run one batch."""
-
-    class Batch(TokenLifecycle):
-        """Counts for itself."""
-
-        total = Count()
-
-    every_schedule = settings(
-        max_examples=schedules,
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink],
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    try:
-        run_state_machine_as_test(seed(number)(Batch), settings=every_schedule)
-    except InvariantBroken as broken:
-        return Tried(number, Batch.total, "\n".join([str(broken), *broken.__notes__]))
-    return Tried(number, Batch.total)
-
-
-def prove(wanted: Wanted, console: Console, schedules: int) -> tuple[Count, Tried | None]:
-    """Run batches on every core until enough steps were taken, or one has broken an invariant.
-
-    Each is a process of its own, because Hypothesis keeps what it has tried in memory.
-    """
+def prove(wanted: Wanted, console: Console, schedules: int, fault: str = "") -> tuple[Count, Tried | None]:
+    """Run batches on every core until enough steps were taken, or one has broken an invariant."""
     total = Count()
     columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     workers = os.process_cpu_count() or 1
-    with (
-        Progress(*columns, console=console) as progress,
-        ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool,
-    ):
+    with Progress(*columns, console=console) as progress, Batches(workers) as batches:
         bar = progress.add_task("steps", total=wanted.steps)
         numbers = itertools.count(wanted.seed)
-        running = {pool.submit(try_batch, next(numbers), schedules) for _ in range(workers)}
+        running = {batches.submit(next(numbers), schedules, fault) for _ in range(workers)}
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for tried in (each.result() for each in ended):
@@ -100,11 +59,11 @@ def prove(wanted: Wanted, console: Console, schedules: int) -> tuple[Count, Trie
                     return total, tried
                 progress.update(bar, completed=min(total.steps, wanted.steps))
             if total.steps < wanted.steps:
-                running |= {pool.submit(try_batch, next(numbers), schedules) for _ in ended}
+                running |= {batches.submit(next(numbers), schedules, fault) for _ in ended}
     return total, None
 
 
-def main(schedules: int = BATCH) -> int:
+def main(schedules: int = BATCH, fault: str = "") -> int:
     """Prove, and print what was tried; 1 where an invariant broke, 2 where the variables were wrong."""
     console = Console(highlight=False)
     try:
@@ -113,9 +72,9 @@ def main(schedules: int = BATCH) -> int:
         Console(stderr=True, highlight=False).print(str(error), markup=False)
         return 2
     began = monotonic()
-    total, broke = prove(wanted, console, schedules)
+    total, broke = prove(wanted, console, schedules, fault)
     if broke is not None:
-        console.print(broke.broken, style="red", markup=False)
+        console.print(broke.schedule, style="red", markup=False)
         console.print(f"Again: make prove SEED={broke.seed} STEPS=1")
     table = Table("schedules", "steps", "effects on the outside", "invariants broken", "seconds", "first seed")
     counted = (total.schedules, total.steps, total.effects, int(broke is not None), monotonic() - began, wanted.seed)

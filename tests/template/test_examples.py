@@ -8,6 +8,7 @@ from cfnlint.decode.cfn_yaml import load
 
 from tests.conftest import ROOT
 from tests.template.conftest import expand
+from tests.template.test_encryption import DECRYPT_SECRETS
 from tests.template.test_template import Resources, as_list, of_type
 
 NAMES = sorted(template.parent.name for template in (ROOT / "examples").glob("*/template.yaml"))
@@ -54,7 +55,12 @@ def statements(example: Example) -> list[dict[str, Any]]:
     ]
     queues = of_type(example.resources, "AWS::SQS::QueuePolicy").values()
     documents += [policy["Properties"]["PolicyDocument"] for policy in queues]
-    return [statement for document in documents for statement in as_list(document["Statement"])]
+    # One that is there under a condition is judged as if it were always there.
+    return [
+        statement["Fn::If"][1] if "Fn::If" in statement else statement
+        for document in documents
+        for statement in as_list(document["Statement"])
+    ]
 
 
 def allowed(example: Example) -> set[tuple[str, str]]:
@@ -138,10 +144,25 @@ def test_the_consumer_may_read_the_tokens_and_is_run_by_its_schedule(consumer: E
     (function,) = of_type(consumer.resources, "AWS::Lambda::Function")
     assert allowed(consumer) == {
         ("secretsmanager:GetSecretValue", '{"Ref": "IntegrationTokensSecretArn"}'),
+        ("kms:Decrypt", '{"Ref": "KmsKeyArn"}'),
         ("lambda:InvokeFunction", json.dumps({"Fn::GetAtt": [function, "Arn"]})),
     }
     (schedule,) = of_type(consumer.resources, "AWS::Scheduler::Schedule").values()
     assert schedule["Properties"]["Target"]["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
+
+
+def test_the_consumer_may_use_the_key_of_the_tokens_where_there_is_one(
+    consumer: Example, written: dict[str, Any]
+) -> None:
+    """As Gatehouse's own functions may: that key alone, and through Secrets Manager."""
+    mine, theirs = consumer.written["Parameters"]["KmsKeyArn"], written["Parameters"]["KmsKeyArn"]
+    assert (mine["Default"], mine["AllowedPattern"]) == ("", theirs["AllowedPattern"])
+    assert consumer.written["Conditions"]["HasKmsKey"] == written["Conditions"]["HasKmsKey"]
+    (policy,) = consumer.written["Resources"]["CountHoldingsFunction"]["Properties"]["Policies"]
+    (condition, with_a_key, without) = policy["Statement"][-1]["Fn::If"]
+    assert (condition, without) == ("HasKmsKey", {"Ref": "AWS::NoValue"})
+    assert with_a_key == {**DECRYPT_SECRETS, "Sid": "DecryptTheIntegrationTokens"}
+    assert "kms:" not in json.dumps(policy["Statement"][:-1])
 
 
 def test_the_consumer_has_time_for_the_clients_budget_and_the_secret(consumer: Example) -> None:

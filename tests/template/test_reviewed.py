@@ -48,3 +48,18 @@ def test_nobody_else_is_let_into_the_bus_the_secrets_or_the_topic(resources: Res
     found = {each["Type"] for each in resources.values() if each["Type"].endswith("Policy")}
     assert found <= allowed
     assert all("Policy" not in each["Properties"] for each in of_type(resources, "AWS::Events::EventBus").values())
+
+
+def test_the_schedules_role_is_assumed_for_the_stacks_own_group_alone(resources: Resources) -> None:
+    (schedule,) = of_type(resources, "AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["GroupName"] == {"Ref": "ScheduleGroup"}
+    assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["RefreshScheduleRole", "Arn"]}
+    trust = resources["RefreshScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]
+    (statement,) = trust["Statement"]
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+            "aws:SourceArn": {"Fn::GetAtt": ["ScheduleGroup", "Arn"]},
+        }
+    }

@@ -32,6 +32,7 @@ RUN_BY_A_TEST = {
     "invoke": ("tests/unit/test_local_programs.py", "invoke"),
     "logs": ("tests/unit/test_local_programs.py", "logs"),
     "scaling": ("tests/unit/test_scaling_model.py", "program.main("),
+    "simulate": ("tests/unit/test_availability.py", "program.main("),
     "privileges": ("tests/e2e/test_privileges.py", "PRIVILEGES"),
     "bench": ("tests/e2e/test_bench.py", "main("),
     "bench-quick": ("tests/e2e/test_bench.py", "main("),

@@ -195,6 +195,12 @@ def test_a_file_is_written_and_the_first_tick_run(world: World) -> None:
     ]
 
 
+def test_what_is_taken_away_is_said_to_be(world: World) -> None:
+    world.write(WebhookCredentials={"broker": {"authentication": [TOKEN]}})
+    outcome = world.configure({"WebhookCredentials": {"shop": {"authentication": [TOKEN]}}})
+    assert "  WebhookCredentials: broker (removed), shop" in outcome.lines
+
+
 def test_what_was_there_is_the_previous_version_and_no_label_of_ours_is_left(world: World) -> None:
     (before,) = world.versions("GatewaySecret")
     world.configure(FILLED)

@@ -4,6 +4,7 @@ import csv
 import itertools
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -200,6 +201,44 @@ def test_a_list_of_conflicts_that_are_gone_is_removed(world: World) -> None:
     world.write(("asha", "id-1"))
     assert world.run().exit_code == 0
     assert not world.file.with_name("users.conflicts.csv").exists()
+
+
+@pytest.mark.parametrize("earlier", [None, 0o600, 0o666])
+def test_a_list_of_conflicts_is_for_its_operator_alone_from_its_first_byte_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, earlier: int | None
+) -> None:
+    path = world.file.with_name("users.conflicts.csv")
+    if earlier is not None:
+        path.write_text("an earlier list")
+        path.chmod(earlier)
+    opened, rights = os.open, list[int]()
+
+    def look(file: Any, *arguments: Any, **options: Any) -> int:
+        descriptor = opened(file, *arguments, **options)
+        if file == path:
+            rights.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", look)
+    before = os.umask(0)
+    try:
+        world.write(("asha", "id-1"), ("ravi", "id-1"))
+        world.run()
+    finally:
+        os.umask(before)
+    assert rights == [0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(world.conflicts) == 3
+
+
+def test_who_has_an_earlier_list_open_does_not_read_the_new_one(world: World) -> None:
+    path = world.file.with_name("users.conflicts.csv")
+    path.write_text("an earlier list")
+    world.write(("asha", "id-1"), ("ravi", "id-1"))
+    with path.open() as held:
+        world.run()
+        assert held.read() == "an earlier list"
+    assert len(world.conflicts) == 3
 
 
 def test_a_long_list_is_cut_on_the_terminal_and_whole_in_the_file(world: World) -> None:

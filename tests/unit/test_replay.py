@@ -13,7 +13,7 @@ from gatehouse import delivery_event, iso8601
 from gatehouse.envelope import Envelope
 from gatehouse.event_log import DynamoDBEventLog
 from local.stop_signals import StopRequested
-from ops import bus_batches, log_reader, replay
+from ops import batch_read, bus_batches, log_reader, replay
 from ops.bus_batches import PAUSES_SECONDS, Event, batches
 from ops.deployment import NoDeployment
 from ops.log_reader import LogReader, Selection
@@ -495,7 +495,7 @@ def test_a_table_that_keeps_leaving_something_out_stops_the_replay(world: World)
     outcome = world.replay(**ALL_DAY)
     assert (outcome.exit_code, outcome.err) == (1, "AWS did not do it: unprocessed_keys.\n")
     assert "not reached 5" in outcome.lines[-2]
-    assert len(world.pauses) == log_reader.READ_ATTEMPTS - 1
+    assert len(world.pauses) == batch_read.ATTEMPTS - 1
 
 
 # --- batches ---
