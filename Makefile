@@ -69,7 +69,7 @@ show-webhook: .venv/.installed ## Print what to register with the brokerage: SOU
 .PHONY: test check verify mutation prove schemathesis privileges screenshot format lock build sbom clean tools
 # More processes than cores: much of the time, the end-to-end tests wait.
 test: tools .tools/node/.installed .tools/chromium/.installed ## Run all tests, end to end included, with the coverage gate
-	@.venv/bin/python -m pytest --numprocesses=4 --dist=loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 check: .venv/.installed .tools/sam/.installed .tools/checkov/.installed .tools/typescript/.installed ## Run the fast checks: format, lint, types, layers, template
 	@echo "· ruff"; .venv/bin/ruff format --check . && .venv/bin/ruff check .

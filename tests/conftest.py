@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.chromium import MISSING
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS_WITH_SOCKETS = ("e2e", "browser", "emulator")
+FOLDERS_WITH_STACK = ("tests/browser/", "tests/e2e/")
+FILES_WITHOUT_STACK = {  # the longer ones
+    f"tests/e2e/test_{name}.py"
+    for name in ("artifacts", "bench", "built_layer", "http_server", "make_run", "processes")
+}
 
 # Reproducible in CI and here; `make verify` looks further.
 settings.register_profile("gatehouse", derandomize=True, deadline=None, max_examples=200)
@@ -27,14 +34,22 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gatehouse"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    with_stack = {item.path for item in items if "untouched" in getattr(item, "fixturenames", ())}
     for item in items:
         if item.path.relative_to(ROOT / "tests").parts[0] in FOLDERS_WITH_SOCKETS:
             item.add_marker(pytest.mark.enable_socket)
-        # Which tests go to one process together: those of the one stack, in their order, and those of a file.
-        item.add_marker(pytest.mark.xdist_group("stack" if item.path in with_stack else str(item.path)))
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # no type information published
+    """Hands out files to processes, and all that share the one stack to the same one, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "the stack" if file.startswith(FOLDERS_WITH_STACK) and file not in FILES_WITHOUT_STACK else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
