@@ -142,8 +142,8 @@ simulate: $(SIMULATING)/.installed ## Run 90 days of ticks against outages: OUTA
 load: tools .tools/verify/.installed ## Drive a local stack with a seeded mix, kill processes, account for it: COUNT, SEED, KILLS, USERS, PLOT=1
 	@exec .tools/verify/bin/python -m tests.load
 
-bench: tools .tools/peers/.installed .tools/verify/.installed ## Cold and warm, side by side with what people write (ROUNDS, WARM, PLOT=file.svg)
-	@.tools/verify/bin/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WARM),--warm $(WARM)) --plot $(or $(PLOT),.local/bench/results.svg)
+bench: tools .tools/peers/.installed .tools/verify/.installed ## Cold and warm, side by side with what people write (ROUNDS, WARM, PLOT=file.svg; WRITE=1: into README and docs)
+	@.tools/verify/bin/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WARM),--warm $(WARM)) --plot $(or $(PLOT),.local/bench/results.svg) $(if $(WRITE),--write)
 
 bench-quick: tools .tools/peers/.installed ## The same in a few rounds, without the plot
 	@.venv/bin/python -m bench --rounds 5

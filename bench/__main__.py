@@ -10,16 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from bench import report, stand_ins
+from bench import document, report, stand_ins
 from bench.measure import Sample, measure
 from bench.ratios import Round, TooNoisy, check_baseline
 from bench.runtime_api import FunctionFailed
 from bench.subjects import Subject, subjects
 from local import build
-from local.paths import FUNCTIONS_PYTHON, STATE
+from local.paths import FUNCTIONS_PYTHON, ROOT, STATE
 from local.processes import CommandFailed, Supervisor
 
 RESULTS = STATE / "bench"
+DOCUMENTED = ROOT / "docs" / "bench"
 SEED = 20260
 REPORT_COLUMNS = 130
 
@@ -55,6 +56,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--warm", type=int, default=100, help="warm invocations of each in each round")
     parser.add_argument("--plot", type=Path, help="an SVG or PNG file")
+    parser.add_argument("--write", action="store_true", help="keep the run, and put it into the documents")
     options = parser.parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else REPORT_COLUMNS)
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,9 @@ def main(argv: list[str]) -> int:
     if options.plot:
         report.plot(measured, options.plot)
         console.print(f"Drawn into {options.plot}")
+    if options.write:
+        document.write(document.keep(measured, DOCUMENTED))
+        console.print("Written into README.md and docs/performance.md")
     return 0
 
 

@@ -3,9 +3,12 @@
 import os
 from functools import cache
 
-from gatehouse.http import Answer, Request, respond
-from gatehouse.settings import Environment, SessionTokenSettings
-from gatehouse.token_issuer import TokenIssuer
+from gatehouse.cold_start import ColdStart
+
+with ColdStart():
+    from gatehouse.http import Answer, Request, respond
+    from gatehouse.settings import Environment, SessionTokenSettings
+    from gatehouse.token_issuer import TokenIssuer
 
 
 @cache

@@ -4,14 +4,17 @@ import os
 import time
 from functools import cache
 
-from gatehouse.delivery_queue import SqsDeliveryQueue
-from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
-from gatehouse.http import respond
-from gatehouse.secret_value import Secret
-from gatehouse.secrets import CachedSecret, secret_reader
-from gatehouse.settings import Environment, WebhookSettings
-from gatehouse.webhook_credentials import judge_sources
-from gatehouse.webhook_receiver import WebhookReceiver
+from gatehouse.cold_start import ColdStart
+
+with ColdStart():
+    from gatehouse.delivery_queue import SqsDeliveryQueue
+    from gatehouse.gateway_secret import GatewaySecret, parse_gateway_secret
+    from gatehouse.http import respond
+    from gatehouse.secret_value import Secret
+    from gatehouse.secrets import CachedSecret, secret_reader
+    from gatehouse.settings import Environment, WebhookSettings
+    from gatehouse.webhook_credentials import judge_sources
+    from gatehouse.webhook_receiver import WebhookReceiver
 
 
 @cache
