@@ -23,8 +23,8 @@ class Function(NamedTuple):
 # Measured with `make bench` on 2026-11-22: x86-64 (Xeon), Python 3.13.0, awslambdaric 4.2.2, boto3 1.43.106. What they
 # call answers on loopback within microseconds, and Lambda's own start and the extension's are not in it.
 MEASURED_ON: Final = "2026-11-22"
-GUEST: Final = Function("issue_guest_token", "measured", 68.0, 1.9, 0.35, aws_calls=0, secrets=1)
-RECEIVE: Final = Function("receive_webhook", "measured", 124.7, 27.4, 1.00, aws_calls=1, secrets=2)
+GUEST: Final = Function("issue_guest_token", "measured", 65.0, 2.8, 0.37, aws_calls=0, secrets=1)
+RECEIVE: Final = Function("receive_webhook", "measured", 108.0, 26.0, 1.05, aws_calls=1, secrets=2)
 # Not benched. boto3 is loaded by the first request: what the bench's boto3 peers take, and more for each call.
 USER: Final = Function("issue_user_token", "assumed", 75.0, 160.0, 2.0, aws_calls=1, secrets=1)
 # One message of a batch.
