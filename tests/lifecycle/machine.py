@@ -311,6 +311,9 @@ class TokenLifecycle(RuleBasedStateMachine):
         world.upstream.trouble = None
         world.failing = set()
         world.make_key_right()
+        if world.is_unobserved:
+            self.until_due()
+            world.is_unobserved = False
         self.scheduled_tick(REFRESHERS[0])
         world.pass_time(TICK_SECONDS)
         self.scheduled_tick(REFRESHERS[1])

@@ -75,6 +75,8 @@ class Seen:
     rejected_key: str = ""  # the upstream has answered 401 for it
     heard_key: str = ""  # and the run has heard that
     was_disturbed: bool = False  # since it has heard the last answer
+    has_overlapped: bool = False  # another run had the lease as well
+    has_no_trace: bool = False  # what it left in the journal did not get there
 
 
 class World:
@@ -94,6 +96,7 @@ class World:
         self.failing: set[str] = set()  # effects that do not take place for a while, whoever tries
         self.effects = 0
         self.is_broken = False
+        self.is_unobserved = False  # a run died that nobody can know of: see `_settle`
         self._current: Seen | None = None
         self._taken_events = 0
         self._puts: deque[float] = deque()
@@ -221,6 +224,7 @@ class World:
             verdict = Verdict.OK
         if verdict is not Verdict.OK:
             seen.was_disturbed = True
+            seen.has_no_trace |= effect == "put exchange"
         return verdict
 
     def _settle(self, seen: Seen) -> None:
@@ -232,6 +236,10 @@ class World:
         if not seen.run.is_over:
             return
         del self.seen[seen.run.name]
+        # Two runs have one place for their traces. Where clocks are so far apart that both had the lease, the trace of
+        # one that died is the other's, who takes it away. Then the margin alone brings new tokens.
+        if seen.has_overlapped and (seen.run.has_crashed or seen.has_no_trace):
+            self.is_unobserved = True
         undisturbed = (
             not (seen.was_disturbed or seen.run.has_crashed) and self.tokens.labels[CURRENT] == seen.leased_version
         )
@@ -249,6 +257,9 @@ class World:
         answer = perform()
         if name == "put lease":
             seen.leased_version = before
+            for other in self.seen.values():
+                if other is not seen and other.leased_version:
+                    other.has_overlapped = seen.has_overlapped = True
         if len(self.tokens.versions) != versions:
             self._check_versions()
         if self.tokens.labels[CURRENT] != before:

@@ -315,6 +315,16 @@ def test_whoever_is_overtaken_discards_its_own_tokens(world: World, step: str) -
     assert world.journal.begun is not None, "this exchange may have ended the winner's tokens"
 
 
+@pytest.mark.parametrize("reply", [UpstreamFault("timeout"), UpstreamAnswer(200, {}, b"")])
+def test_after_a_lost_answer_the_trace_is_there_though_another_run_has_taken_its_place(
+    world: World, reply: UpstreamAnswer | UpstreamFault
+) -> None:
+    world.steps.at("upstream authenticate", lambda: setattr(world.journal, "begun", None))
+    world.transport.will(reply)
+    assert run(world) == "upstream_unavailable"
+    assert world.journal.begun is not None
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [

@@ -34,6 +34,7 @@ READ_EXCHANGE_AND_GIVE_BACK = [
     *LOOK,
     "journal.begin",
     "upstream refresh",
+    "journal.begin",  # once more: another run may have written over it
     "lease.release",
 ]
 REFRESHED = [
@@ -458,6 +459,18 @@ def test_a_run_that_dies_after_the_exchange_leaves_the_old_tokens_and_a_lease_th
 
 
 # --- an exchange that nobody knows the end of ---
+
+
+@pytest.mark.parametrize("reply", [UpstreamFault("timeout"), UpstreamAnswer(200, {}, b"")])
+def test_after_a_lost_answer_the_trace_is_there_though_another_run_has_taken_its_place(
+    world: World, reply: UpstreamAnswer | UpstreamFault
+) -> None:
+    world.hold_tokens(left=60)
+    world.steps.at("upstream refresh", lambda: setattr(world.journal, "begun", None))
+    world.transport.will(reply)
+    assert tick(world).outcome == "upstream_unavailable"
+    assert world.journal.begun is not None
+    assert world.journal.begun.tokens_version_id == world.store.current.version_id
 
 
 def test_a_trace_that_cannot_be_taken_away_does_not_spoil_a_refresh(

@@ -115,6 +115,8 @@ class Authenticator:
                     self._rejected.remove(attempt)
                 return outcome
             case Keep(reason):
+                if not has_no_effect(answer):
+                    leave(self._journal, begun)
                 log.warning("tokens.upstream_unavailable", extra={"reason": reason})
                 announce(self._bus, "tokens.upstream-unavailable", {"call": "authenticate", "reason": reason})
                 return "upstream_unavailable"

@@ -158,6 +158,8 @@ class Refresher:
                 log.warning("tokens.refresh_rejected", extra={"reason": reason})
                 return Tick("reauthentication_requested", tokens, Ask(reason, version_id))
             case Keep(reason):
+                if not has_no_effect(answer):
+                    leave(self._journal, begun)
                 return self._keep(version_id, tokens, reason)
 
     def _swap(self, tokens: IntegrationTokens, begun: Begun) -> Tick:
