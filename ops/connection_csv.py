@@ -6,7 +6,6 @@ there: users and their ids are personal data. It talks to nobody.
 
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -71,21 +70,20 @@ def read(content: bytes) -> list[Row]:
 
 
 def contradictions(rows: Iterable[Row]) -> list[Remark]:
-    """Return a remark for every row that another row of the file contradicts. Which of them is right, nobody knows."""
-    by_user, by_id = defaultdict[User, list[Row]](list), defaultdict[str, list[Row]](list)
+    """Return a remark for every row that an earlier one excludes: as in the live path, the first one counts."""
+    by_user: dict[User, Row] = {}
+    by_id: dict[str, Row] = {}
+    found = []
     for row in rows:
-        by_user[row.user].append(row)
-        by_id[row.smallcase_auth_id].append(row)
-    found: dict[int, Remark] = {}
-    for together, what in (
-        *((each, "the same user with another smallcase_auth_id") for each in by_user.values()),
-        *((each, "the same smallcase_auth_id for another user") for each in by_id.values()),
-    ):
-        if len(together) > 1:
-            for row in together:
-                other = together[1 if row is together[0] else 0]
-                found.setdefault(row.line, Remark(row.line, f"CONTRADICTION: line {other.line} has {what}"))
-    return sorted(found.values())
+        if (other := by_user.get(row.user)) is not None:
+            what = "the same user with another smallcase_auth_id"
+        elif (other := by_id.get(row.smallcase_auth_id)) is not None:
+            what = "the same smallcase_auth_id for another user"
+        else:
+            by_user[row.user] = by_id[row.smallcase_auth_id] = row
+            continue
+        found.append(Remark(row.line, f"CONTRADICTION: line {other.line} has {what}"))
+    return found
 
 
 class _NotCsv(Exception):

@@ -44,7 +44,12 @@ class Order:
         """Read the variables. Raises WrongUsage."""
         variables = Variables(environment)
         file = Path(variables.required("FILE", "a CSV file with the header iss,sub,smallcase_auth_id")).expanduser()
-        order = cls(variables.stage, file, variables.flag("APPLY"), variables.flag("SHOW"))
+        apply, dry_run = variables.flag("APPLY"), variables.flag("DRY_RUN")
+        if apply and dry_run:
+            variables.faults.append("Either APPLY or DRY_RUN.")
+        # As with the other programs, DRY_RUN=0 is a wish as well; without either, it only looks.
+        apply = apply or (variables.text("DRY_RUN") != "" and not dry_run)
+        order = cls(variables.stage, file, apply, variables.flag("SHOW"))
         variables.check()
         return order
 
@@ -84,7 +89,7 @@ class Tally:
             self.values[row.line] = f"{_values(row)}  ({against})"
 
     def contradict(self, rows: Iterable[Row], remarks: list[Remark]) -> list[Row]:
-        """Count the rows that the file itself contradicts, and return the others."""
+        """Count the rows that earlier ones of the file exclude, and return the others."""
         lines = {remark.line for remark in remarks}
         self.conflicts += remarks
         kept = []

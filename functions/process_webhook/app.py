@@ -28,14 +28,14 @@ def _dependencies() -> tuple[Background, WebhookProcessor]:
     return Background(), WebhookProcessor(event_log, EventBridgeBus(bus, SOURCE))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Process a batch and return which of its messages should come back."""
     background, webhooks = _dependencies()
 
     def process(record: dict[str, Any]) -> object:
         return background.run(context, lambda: webhooks.process(record["body"]))
 
-    if not event.get("Records"):
+    if not isinstance(event, dict) or not event.get("Records"):
         return {"batchItemFailures": []}
     # A batch in which everything failed is one of failures like any other: raising would say nothing more.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

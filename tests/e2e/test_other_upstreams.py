@@ -37,6 +37,7 @@ class Partner(BaseHTTPRequestHandler):
     """Answers JSON."""
 
     protocol_version = "HTTP/1.1"
+    content_type: ClassVar[str] = "application/json; charset=utf-8"
 
     def do_POST(self) -> None:
         self.reply(*self.post(json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
@@ -53,7 +54,8 @@ class Partner(BaseHTTPRequestHandler):
     def reply(self, status: int, document: Json) -> None:
         body = json.dumps(document, indent=1).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        if self.content_type:
+            self.send_header("Content-Type", self.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -82,6 +84,7 @@ class IntegrationApi(Partner):
 class Gateway(Partner):
     """Its ids are short, its times epoch milliseconds. Who logs in, the test writes into `transactions`."""
 
+    content_type = ""  # it does not say what it sends
     transactions: ClassVar[dict[str, Json]] = {}
     asked_as: ClassVar[list[Json]] = []
 
@@ -93,7 +96,7 @@ class Gateway(Partner):
         transaction_id = f"T-{len(self.transactions) + 1}"
         self.transactions[transaction_id] = {"sent": sent, "status": "INITIALIZED", "smallcaseAuthId": None}
         expire_at = int((time.time() + 600) * 1000)
-        return 200, {"success": True, "errors": None, "data": {"transactionId": transaction_id, "expireAt": expire_at}}
+        return 200, {"data": {"transactionId": transaction_id, "expireAt": expire_at}}
 
     def get(self) -> tuple[int, Json]:
         url = urlsplit(self.path)

@@ -331,7 +331,7 @@ def test_after_a_lost_answer_the_trace_is_there_though_another_run_has_taken_its
         (UpstreamFault("timeout"), "timeout"),
         (error_answer(400), "status_400"),
         (error_answer(403), "status_403"),
-        (UpstreamAnswer(200, {}, b"<html>"), "content_type"),
+        (UpstreamAnswer(200, {"content-type": "text/html"}, b"<html>"), "content_type"),
         (grant_answer(0), "already_expired"),
     ],
 )

@@ -212,7 +212,7 @@ def test_json_is_json_whatever_its_parameters(content_type: str) -> None:
 def test_another_content_type_is_no_usable_answer(content_type: str) -> None:
     body = json.dumps(token_object(STARTED)).encode()
     assert judged(UpstreamAnswer(200, {"content-type": content_type}, body)) == Unavailable("content_type")
-    assert judged(UpstreamAnswer(200, {}, body)) == Unavailable("content_type")
+    assert isinstance(judged(UpstreamAnswer(200, {}, body)), Grant), "one that names none is read as what it is"
 
 
 GOOD = json.dumps(token_object(STARTED))

@@ -187,12 +187,22 @@ def test_whom_a_conflict_is_about_is_shown_only_where_it_is_asked_for(world: Wor
     assert "SHOW=1" not in shown
 
 
-def test_rows_that_contradict_each_other_are_all_left_out(world: World) -> None:
+def test_of_rows_that_exclude_each_other_the_first_is_written(world: World) -> None:
     world.write(("asha", "id-1"), ("ravi", "id-1"), ("mira", "id-3"))
     ended = world.run(APPLY="1")
     assert ended.exit_code == 1
-    assert [line for line, _ in world.conflicts[1:]] == ["2", "3"]
-    assert world.held() == {"mira": "id-3"}
+    assert [line for line, _ in world.conflicts[1:]] == ["3"]
+    assert world.held() == {"asha": "id-1", "mira": "id-3"}
+
+
+def test_no_dry_run_is_an_import_and_one_that_is_none_is_refused(world: World) -> None:
+    world.write(("asha", "id-1"))
+    assert world.run(DRY_RUN="1").exit_code == 0
+    assert world.held() == {}
+    assert world.run(DRY_RUN="1", APPLY="1").exit_code == 2
+    assert world.held() == {}
+    assert world.run(DRY_RUN="0").exit_code == 0
+    assert world.held() == {"asha": "id-1"}
 
 
 def test_a_list_of_conflicts_that_are_gone_is_removed(world: World) -> None:
@@ -228,7 +238,7 @@ def test_a_list_of_conflicts_is_for_its_operator_alone_from_its_first_byte_on(
         os.umask(before)
     assert rights == [0o600]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(world.conflicts) == 3
+    assert len(world.conflicts) == 2
 
 
 def test_who_has_an_earlier_list_open_does_not_read_the_new_one(world: World) -> None:
@@ -238,7 +248,7 @@ def test_who_has_an_earlier_list_open_does_not_read_the_new_one(world: World) ->
     with path.open() as held:
         world.run()
         assert held.read() == "an earlier list"
-    assert len(world.conflicts) == 3
+    assert len(world.conflicts) == 2
 
 
 def test_a_long_list_is_cut_on_the_terminal_and_whole_in_the_file(world: World) -> None:
@@ -256,7 +266,7 @@ def test_a_list_that_cannot_be_written_is_said_and_shown_all_the_same(world: Wor
     ended = world.run()
     assert ended.exit_code == 1
     assert "cannot be written: Is a directory." in ended.err
-    assert "  line 2: CONTRADICTION: line 3 has the same smallcase_auth_id for another user" in ended.lines
+    assert "  line 3: CONTRADICTION: line 2 has the same smallcase_auth_id for another user" in ended.lines
 
 
 def test_who_comes_first_in_between_is_a_conflict_and_not_overwritten(world: World) -> None:

@@ -315,7 +315,7 @@ def test_an_access_token_that_dies_during_the_call_is_dead(world: World) -> None
 
 HELPLESS = [
     (UpstreamFault("timeout"), "timeout"),
-    (UpstreamAnswer(200, {}, b"<html>"), "content_type"),
+    (UpstreamAnswer(200, {"content-type": "text/html"}, b"<html>"), "content_type"),
     (error_answer(302), "status_302"),
     (grant_answer(0), "already_expired"),
 ]

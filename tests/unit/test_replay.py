@@ -86,9 +86,9 @@ def test_a_delivery_is_published_as_it_was_and_marked_as_replayed(world: World) 
 
 
 def test_a_body_passes_as_it_was_written(world: World) -> None:
-    world.add(1, body=b'{"price": 1520.10, "id": 123456789012345678901234567890}')
+    world.add(1, body=b'{"price": 1520.10, "id": 9007199254740993}')
     world.replay(**ALL_DAY)
-    assert '{"price": 1520.10, "id": 123456789012345678901234567890}' in world.events.taken[0]["Detail"]
+    assert '{"price": 1520.10, "id": 9007199254740993}' in world.events.taken[0]["Detail"]
 
 
 def test_a_body_that_is_no_text_stays_in_the_log(world: World) -> None:

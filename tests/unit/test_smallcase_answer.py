@@ -156,8 +156,6 @@ def test_a_status_that_is_neither_success_nor_refusal_is_no_answer(status: int) 
         (b'{"success": true, "data": "TRX_1"}', "no_data"),
         (b'{"success": "true", "data": {}}', "no_data"),
         (b'{"success": 1, "data": {}}', "no_data"),
-        (b'{"success": null, "data": {}}', "no_data"),
-        (b'{"data": {}}', "no_data"),
     ],
 )
 def test_nonsense_is_no_answer(body: bytes, reason: str) -> None:
@@ -165,6 +163,19 @@ def test_nonsense_is_no_answer(body: bytes, reason: str) -> None:
         with pytest.raises(GatewayUnavailable) as caught:
             read(UpstreamAnswer(200, {"content-type": "application/json"}, body))
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("said", [{}, {"success": None}, {"success": True}])
+def test_a_transaction_is_made_whether_or_not_its_answer_says_success(said: dict[str, object]) -> None:
+    data = json.loads(started().body)["data"]
+    assert read_started(json_answer({**said, "data": data})) == read_started(started())
+
+
+@pytest.mark.parametrize("said", [{}, {"success": None}, {"success": 1}, {"success": "true"}])
+def test_details_that_do_not_say_success_are_no_answer(said: dict[str, object]) -> None:
+    data = json.loads(details().body)["data"]
+    with pytest.raises(GatewayUnavailable, match="no_data"):
+        read_details(json_answer({**said, "data": data}), "TRX_1")
 
 
 def test_another_content_type_is_no_answer() -> None:

@@ -146,7 +146,7 @@ def test_what_was_not_sent_or_found_no_time_upstream_is_tried_again(
         (error_answer(400), Refused("status_400")),
         (error_answer(403, retry_after="1"), Refused("status_403")),
         (error_answer(302), Unavailable("status_302")),
-        (UpstreamAnswer(200, {}, b"nonsense"), Unavailable("content_type")),
+        (UpstreamAnswer(200, {"content-type": "text/html"}, b"nonsense"), Unavailable("content_type")),
         (UpstreamAnswer(200, {"content-type": "application/json"}, b"nonsense"), Unavailable("not_json")),
         (error_answer(200), Unavailable("error_object")),
         (error_answer(204), Unavailable("status_204")),

@@ -17,6 +17,12 @@ def test_a_json_object_is_returned_with_its_members() -> None:
     assert answer('{"a": [1, "é", null]}'.encode()).json_object() == {"a": [1, "é", None]}
 
 
+def test_an_answer_that_names_no_type_is_read_as_what_it_is() -> None:
+    assert UpstreamAnswer(200, {}, b'{"a": 1}').json_object() == {"a": 1}
+    with pytest.raises(UpstreamFault, match="not_json"):
+        UpstreamAnswer(200, {}, b"<html>").json_object()
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [

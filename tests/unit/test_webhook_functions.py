@@ -143,4 +143,6 @@ def test_a_batch_in_which_everything_fails_is_reported_message_by_message(log_ta
 
 
 def test_an_empty_batch_is_no_error(log_table: str) -> None:
-    assert process_app.handler({"Records": []}, Context()) == {"batchItemFailures": []}
+    nothings: list[object] = [{"Records": []}, {}, [], None, "text"]
+    for nothing in nothings:
+        assert process_app.handler(nothing, Context()) == {"batchItemFailures": []}

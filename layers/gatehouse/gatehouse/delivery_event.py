@@ -8,12 +8,18 @@ import json
 
 from gatehouse import strict_json
 from gatehouse.envelope import Envelope
+from gatehouse.strict_json import Json, Number
 
 SOURCE = "gatehouse.webhooks"
 
 # EventBridge: an entry has at most 256 KB, its source and detail type included; a little is left for their accounting.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 MAX_ENTRY_BYTES = 256 * 1024 - 1024
+
+
+# Integers that EventBridge takes: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
+_INTEGER_CHARACTERS = len(str(LEAST_INTEGER))
 
 
 def detail_type(envelope: Envelope) -> str:
@@ -52,11 +58,25 @@ def _body(body: bytes) -> str:
 
 
 def _is_passable(body: bytes) -> bool:
-    """Whether the body is JSON that every reader takes: strict, not too deep, and without half a character."""
+    """Whether the body is JSON that every reader takes: strict, not too deep, no half character, no outsize integer."""
     try:
         value = strict_json.parse(body)
         strict_json.canonical(value)
         json.dumps(value, ensure_ascii=False).encode()
     except (strict_json.NotStrictJson, UnicodeEncodeError):
         return False
-    return True
+    return _has_passable_integers(value)
+
+
+def _has_passable_integers(value: Json) -> bool:
+    match value:
+        case Number():
+            if not value.lstrip("-").isdecimal():
+                return True
+            return len(value) <= _INTEGER_CHARACTERS and LEAST_INTEGER <= int(value) <= GREATEST_INTEGER
+        case dict():
+            return all(map(_has_passable_integers, value.values()))
+        case list():
+            return all(map(_has_passable_integers, value))
+        case _:
+            return True

@@ -37,8 +37,11 @@ class Details(NamedTuple):
 
 
 def read_started(answer: UpstreamAnswer) -> Started:
-    """Read the answer to a transaction that was asked for. Raises `GatewayRefused` and `GatewayUnavailable`."""
-    data = _data(answer)
+    """Read the answer to a transaction that was asked for. Raises `GatewayRefused` and `GatewayUnavailable`.
+
+    `{"data": {"transactionId", "expireAt"}}`. That it says `success` as well is documented of the details alone.
+    """
+    data = _data(answer, may_be_silent=True)
     transaction_id = data.get("transactionId")
     if not is_smallcase_id(transaction_id):
         raise GatewayUnavailable("transaction_id")
@@ -64,10 +67,11 @@ def read_details(answer: UpstreamAnswer, transaction_id: str) -> Details:
     )
 
 
-def _data(answer: UpstreamAnswer) -> dict[str, object]:
+def _data(answer: UpstreamAnswer, *, may_be_silent: bool = False) -> dict[str, object]:
     """Return what a successful answer carries.
 
     A refusal is told by its status, or by `"success": false`; everything else that is no success says nothing.
+    `may_be_silent`: an answer that does not say whether it is one, is one.
     """
     reason = f"status_{answer.status}"
     if CLIENT_ERROR <= answer.status < SERVER_ERROR and answer.status != TOO_MANY_REQUESTS:
@@ -80,8 +84,9 @@ def _data(answer: UpstreamAnswer) -> dict[str, object]:
         raise GatewayUnavailable(fault.reason) from None
     if members.get("success") is False:
         raise GatewayRefused("no_success")
-    data = members.get("data")
-    if members.get("success") is not True or not isinstance(data, dict):
+    data, success = members.get("data"), members.get("success")
+    is_success = success is True or (may_be_silent and success is None)
+    if not is_success or not isinstance(data, dict):
         raise GatewayUnavailable("no_data")
     return data
 

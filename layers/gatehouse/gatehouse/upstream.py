@@ -42,8 +42,12 @@ class UpstreamAnswer:
     body: bytes = field(default=b"", repr=False)
 
     def json_object(self) -> dict[str, object]:
-        """Return the body as a JSON object. Raises `UpstreamFault` for anything else, another content type included."""
-        if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        """Return the body as a JSON object. Raises `UpstreamFault` for anything else, another content type included.
+
+        Neither contract names the header, so an answer without one is read as what it is.
+        """
+        content_type = self.headers.get("content-type", "application/json")
+        if content_type.partition(";")[0].strip().lower() != "application/json":
             raise UpstreamFault("content_type")
         try:
             value = json.loads(self.body.decode(), parse_constant=refuse_constant)
