@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable
 from typing import Final
 
+from local.run_outcome import FAILED
 from ops.checks.secrets import is_rejected
 from ops.checks.tokens import OUTPUT
 from ops.look import Look
-from ops.outcomes import FAILED, MEANINGS
+from ops.outcomes import MEANINGS
 from ops.stored_secret import INTEGRATION, OUTPUTS
 
 WAIT_SECONDS: Final = 30

@@ -4,10 +4,10 @@ Owns the words, and finding the newest run in the functions' logs: there, becaus
 have alike. Of a log line it takes nothing but the outcome.
 """
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from local.run_outcome import FAILED, outcome_in
 from ops.findings import State
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LOOK_BACK_SECONDS: Final = 6 * 60 * 60
 """Several runs at every RefreshRate that the template takes."""
-
-FAILED: Final = "failed"
 
 
 class Meaning(NamedTuple):
@@ -84,23 +82,10 @@ def last_run(logs: "CloudWatchLogsClient", function_name: str, now: float) -> Ru
         startTime=int((now - LOOK_BACK_SECONDS) * 1000),
     )
     ended = [
-        Run(event["timestamp"] / 1000, outcome)
+        Run(event["timestamp"] / 1000, outcome if outcome in MEANINGS else "")
         for page in pages
         for event in page["events"]
-        if (outcome := _outcome(event["message"])) is not None
+        if (outcome := outcome_in(event["message"])) is not None
     ]
     # What has the same time stands in the order in which it was written.
     return max(reversed(ended), key=lambda run: run.at, default=None)
-
-
-def _outcome(line: str) -> str | None:
-    try:
-        members = json.loads(line)
-    except ValueError:
-        return None
-    match members:
-        case {"message": "function.done", "outcome": str(outcome)}:
-            return outcome if outcome in MEANINGS else ""
-        case {"message": "function.failed"}:
-            return FAILED
-    return None

@@ -7,9 +7,9 @@ Stricter than any document asks for, so that a client which sends more than is d
 unknown members, duplicate ones and half a pair of headers are refused.
 """
 
-import json
 from collections.abc import Mapping
 
+from local import strict_body
 from local.http_router import Request
 from local.integration_api.authority import Refusal
 from local.integration_api.settings import Credentials, Settings
@@ -73,23 +73,12 @@ def json_object(headers: Mapping[str, str], body: bytes) -> dict[str, object]:
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Send Content-Type: application/json.")
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = strict_body.parse(body)
     except (ValueError, RecursionError):
         raise _invalid("The body is not JSON.") from None
     if not isinstance(value, dict):
         raise _invalid("The body is not a JSON object.")
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _strings(headers: Mapping[str, str], body: bytes, names: set[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import urllib3
 
+from local.run_outcome import outcome_in
 from local.simulator_controls import ControlRefusedError, InvalidControlError
 
 FUNCTIONS: Final = ("refresh_tokens", "authenticate")
@@ -103,7 +104,7 @@ class TokenControls:
             (when, function, outcome)
             for function in FUNCTIONS
             for when, line in self._account.log_lines(function, now - _LOOK_BACK_SECONDS)
-            if (outcome := _outcome(line)) is not None
+            if (outcome := outcome_in(line)) is not None
         ]
         if not ended:
             return None
@@ -165,17 +166,3 @@ def _flag(members: Mapping[str, object], name: str) -> bool:
 
 def _is_wrong(credentials: str) -> bool:
     return _WRONG in credentials
-
-
-def _outcome(line: str) -> str | None:
-    """Return the outcome that a log line tells of a run's end, or None for every other line."""
-    try:
-        members = json.loads(line)
-    except ValueError:
-        return None
-    match members:
-        case {"message": "function.done", "outcome": str(outcome)}:
-            return outcome
-        case {"message": "function.failed"}:
-            return "failed"
-    return None

@@ -9,11 +9,11 @@ unknown members, duplicate ones and doubled headers are refused.
 """
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
+from local import strict_body
 from local.http_router import Request
 from local.smallcase_api.session_jwt import Holder, InvalidJwtError, verify
 from local.smallcase_api.settings import Identity
@@ -87,7 +87,7 @@ def intent_of(headers: Mapping[str, str], body: bytes, holder: Holder) -> str:
 def body_members(body: bytes) -> dict[str, object] | None:
     """Read a body that has to be one JSON object; None for everything else."""
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = strict_body.parse(body)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -103,14 +103,3 @@ def transaction_id_in(query: str) -> str:
 
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode(errors="surrogatepass"))
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")

@@ -7,10 +7,15 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import pytest
+from moto import mock_aws
 
+from gatehouse.delivery_queue import SqsDeliveryQueue
 from gatehouse.envelope import Envelope, parse
 from gatehouse.event_log import Known, LogUnavailable, State
 from gatehouse.problems import QueueUnavailable
@@ -139,3 +144,27 @@ def create_webhooks_table() -> None:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+@contextmanager
+def webhook_edge(
+    monkeypatch: pytest.MonkeyPatch, *, gateway_secret: str, sources: Mapping[str, object]
+) -> Iterator[list[str]]:
+    """An account in memory and an environment for `receive_webhook`; gives the messages that it puts on the queue."""
+    messages: list[str] = []
+    monkeypatch.setattr(SqsDeliveryQueue, "send", lambda _self, message: messages.append(message))
+    with mock_aws():
+        client = boto3.client("secretsmanager")
+        variables = {
+            "GATEWAY_SECRET_ARN": client.create_secret(Name="gateway", SecretString=gateway_secret)["ARN"],
+            "WEBHOOK_CREDENTIALS_ARN": client.create_secret(Name="w", SecretString=json.dumps(sources))["ARN"],
+            "ALLOW_SHORT_SECRETS": "false",
+            "CHECKSUM_ENCODING": "hex",
+            "WEBHOOK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/queue",
+            "SECRETS_EXTENSION": "off",
+            "AWS_SESSION_TOKEN": "session",
+            "AWS_REGION": "eu-west-1",
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield messages

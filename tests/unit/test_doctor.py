@@ -16,12 +16,13 @@ from gatehouse.exchange_journal import INTEGRATION_TOKENS as EXCHANGE
 from gatehouse.problems import BodyTooLarge, GatewayNotConfigured, SecretUnavailable
 from gatehouse.rejected_credentials import Attempt
 from gatehouse.upstream import UpstreamAnswer, UpstreamFault
+from local.run_outcome import FAILED
 from ops import doctor, look
 from ops.checks.network import SECONDS as HTTP_SECONDS
 from ops.deployment import NoDeployment
 from ops.findings import Finding, State, ok, problem, summary, unknown, warning, worst
 from ops.look import Look, run_checks
-from ops.outcomes import FAILED, MEANINGS
+from ops.outcomes import MEANINGS
 from tests.conftest import ROOT
 from tests.support.ops_account import (
     API,

@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from functions.receive_webhook import app
 from gatehouse import envelope
-from gatehouse.delivery_queue import SqsDeliveryQueue
 from gatehouse.envelope import NotAnEnvelope
 from tests.load.plan import LATE_REPETITIONS, Delivery, Sort, is_final, make_plan, reference_in, secrets
 from tests.support.events import event
+from tests.support.webhook_fakes import webhook_edge
 
 PLAN = make_plan(600, 7)
 
@@ -23,22 +21,9 @@ PLAN = make_plan(600, 7)
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The messages that the edge puts on the queue."""
-    messages: list[str] = []
-    monkeypatch.setattr(SqsDeliveryQueue, "send", lambda _self, message: messages.append(message))
-    with mock_aws():
-        client, texts = boto3.client("secretsmanager"), {n: json.dumps(value) for n, value in secrets().items()}
-        variables = {
-            "GATEWAY_SECRET_ARN": client.create_secret(Name="g", SecretString=texts["GatewaySecret"])["ARN"],
-            "WEBHOOK_CREDENTIALS_ARN": client.create_secret(Name="w", SecretString=texts["WebhookCredentials"])["ARN"],
-            "ALLOW_SHORT_SECRETS": "false",
-            "CHECKSUM_ENCODING": "hex",
-            "WEBHOOK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/queue",
-            "SECRETS_EXTENSION": "off",
-            "AWS_SESSION_TOKEN": "session",
-            "AWS_REGION": "eu-west-1",
-        }
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+    filled = secrets()
+    gateway_secret, sources = json.dumps(filled["GatewaySecret"]), filled["WebhookCredentials"]
+    with webhook_edge(monkeypatch, gateway_secret=gateway_secret, sources=sources) as messages:
         yield messages
 
 

@@ -15,6 +15,7 @@ from gatehouse.delivery_queue import SqsDeliveryQueue
 from gatehouse.problems import QueueUnavailable
 from tests.support.events import event, gateway_secret
 from tests.support.token_fakes import fresh_powertools
+from tests.support.webhook_fakes import webhook_edge
 
 BEARER = {"authorization": "Bearer token-of-the-broker"}
 
@@ -22,23 +23,8 @@ BEARER = {"authorization": "Bearer token-of-the-broker"}
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The messages that the queue has."""
-    messages: list[str] = []
-    monkeypatch.setattr(SqsDeliveryQueue, "send", lambda _self, message: messages.append(message))
-    with mock_aws():
-        secrets = boto3.client("secretsmanager")
-        sources = {"broker": {"authentication": [{"type": 2, "token": "token-of-the-broker"}]}}
-        variables = {
-            "GATEWAY_SECRET_ARN": secrets.create_secret(Name="gateway", SecretString=gateway_secret())["ARN"],
-            "WEBHOOK_CREDENTIALS_ARN": secrets.create_secret(Name="w", SecretString=json.dumps(sources))["ARN"],
-            "ALLOW_SHORT_SECRETS": "false",
-            "CHECKSUM_ENCODING": "hex",
-            "WEBHOOK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/queue",
-            "SECRETS_EXTENSION": "off",
-            "AWS_SESSION_TOKEN": "session",
-            "AWS_REGION": "eu-west-1",
-        }
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+    sources = {"broker": {"authentication": [{"type": 2, "token": "token-of-the-broker"}]}}
+    with webhook_edge(monkeypatch, gateway_secret=gateway_secret(), sources=sources) as messages:
         yield messages
 
 
