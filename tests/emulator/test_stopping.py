@@ -1,9 +1,9 @@
 """However the emulator ends, nothing of it stays."""
 
+import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +15,8 @@ from local.ports import free_block
 from tests.emulator.emulators import ROOT, Emulator, environment, eventually
 
 PID = "import os, time\ndef handler(event, context):\n    time.sleep(event['seconds'])\n    return os.getpid()\n"
-STOP_SECONDS = 2
+END_SECONDS = 10.0  # an end takes a tenth of a second; this is for a machine with much else to do
+LONG_SECONDS = 60  # of what would still be under way if an end waited for it
 # Starts an emulator as its parent would, says its process id, and stays.
 PARENT = """
 import os, subprocess, sys, time
@@ -33,8 +34,8 @@ def _is_alive(pid: int) -> bool:
     return bool(state.stdout.strip()) and not state.stdout.strip().startswith("Z")
 
 
-def _are_gone(*pids: int, within: float = STOP_SECONDS) -> bool:
-    return eventually(lambda: not any(_is_alive(pid) for pid in pids), within)
+def _are_gone(*pids: int) -> bool:
+    return eventually(lambda: not any(_is_alive(pid) for pid in pids), END_SECONDS)
 
 
 @pytest.fixture
@@ -51,10 +52,8 @@ def _function_process(emulator: Emulator) -> int:
     return pid
 
 
-def test_it_starts_within_two_seconds_and_answers_503_before_an_api_is_deployed(tmp_path: Path) -> None:
-    started = time.monotonic()
+def test_before_an_api_is_deployed_its_address_answers_503(tmp_path: Path) -> None:
     with Emulator.start(tmp_path) as emulator:
-        assert time.monotonic() - started < 2
         assert emulator.call_api("GET", "/v1/tokens/guest").status == 503
 
 
@@ -65,20 +64,21 @@ def test_a_signal_stops_it_with_its_functions_and_files(
     function = _function_process(emulator)
     assert emulator.process
     emulator.process.send_signal(signum)
-    assert emulator.process.wait(STOP_SECONDS) == 0
+    assert emulator.process.wait(END_SECONDS) == 0
     assert _are_gone(function)
     assert [path.name for path in tmp_path.iterdir()] == ["emulator.log"]
 
 
 def test_a_signal_stops_it_also_while_a_function_runs_and_a_request_waits(emulator: Emulator, tmp_path: Path) -> None:
     function = _function_process(emulator)
-    emulator.client("lambda").invoke(FunctionName="pid", InvocationType="Event", Payload=b'{"seconds": 60}')
+    seconds = json.dumps({"seconds": LONG_SECONDS})
+    emulator.client("lambda").invoke(FunctionName="pid", InvocationType="Event", Payload=seconds)
     queue = emulator.client("sqs").create_queue(QueueName="empty")["QueueUrl"]
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(emulator.client("sqs").receive_message, QueueUrl=queue, WaitTimeSeconds=20)
         assert emulator.process
         emulator.process.terminate()
-        assert emulator.process.wait(STOP_SECONDS) == 0
+        assert emulator.process.wait(END_SECONDS) == 0
         assert waiting.exception()
     assert _are_gone(function)
 
@@ -96,7 +96,7 @@ def test_it_ends_with_its_functions_when_its_parent_is_killed(tmp_path: Path) ->
         function = _function_process(emulator)
         parent.kill()
         parent.wait()
-    assert _are_gone(child, function, within=5)
+    assert _are_gone(child, function)
 
 
 def test_wrong_settings_are_said_and_end_it(tmp_path: Path) -> None:
