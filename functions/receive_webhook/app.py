@@ -28,7 +28,7 @@ def _receiver() -> WebhookReceiver:
         return parse_gateway_secret(text, allow_short=settings.allow_short_secrets)
 
     return WebhookReceiver(
-        SqsDeliveryQueue(settings.queue_url, settings.identity),
+        SqsDeliveryQueue(settings.queue),
         CachedSecret(reader, settings.gateway_secret_arn, parse_gateway, time.time),
         CachedSecret(reader, settings.credentials_secret_arn, judge_sources, time.time),
         settings.checksum_encoding,

@@ -12,7 +12,7 @@ from urllib3.response import HTTPResponse
 from gatehouse.delivery_queue import RETRIES, TIMEOUT, SqsDeliveryQueue
 from gatehouse.problems import QueueUnavailable
 from gatehouse.secret_value import Secret
-from gatehouse.settings import AwsIdentity
+from gatehouse.settings import AwsIdentity, QueueSettings
 from tests.support.fakes import replace_sleep
 
 QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/webhooks"
@@ -20,9 +20,11 @@ MESSAGE = '{"id":"é"}'
 MARK = "SENTINEL"
 
 
-def queue(url: str = QUEUE_URL) -> SqsDeliveryQueue:
-    identity = AwsIdentity("AKIDEXAMPLE", Secret(f"{MARK}-key"), Secret("the-session-token"), "eu-west-1")
-    return SqsDeliveryQueue(url, identity)
+def queue(
+    url: str = QUEUE_URL, endpoint: str = "", ca_bundle: str = "", session_token: str = "the-session-token"
+) -> SqsDeliveryQueue:
+    identity = AwsIdentity("AKIDEXAMPLE", Secret(f"{MARK}-key"), Secret(session_token), "eu-west-1")
+    return SqsDeliveryQueue(QueueSettings(url, endpoint, ca_bundle, identity))
 
 
 class Pool:
@@ -84,9 +86,31 @@ def test_the_endpoint_is_the_queues_own_origin(pool: Pool) -> None:
     assert pool.calls[0][1] == "http://localhost:4566/"
 
 
+@pytest.mark.parametrize("endpoint", ["https://vpce-1.sqs.example.com", "https://vpce-1.sqs.example.com/"])
+def test_an_endpoint_that_is_named_is_the_one_that_is_called(pool: Pool, endpoint: str) -> None:
+    queue(endpoint=endpoint).send(MESSAGE)
+    ((_, url, how),) = pool.calls
+    assert url == "https://vpce-1.sqs.example.com/"
+    assert json.loads(how["body"])["QueueUrl"] == QUEUE_URL
+
+
+def test_credentials_without_a_session_token_sign_as_well(pool: Pool) -> None:
+    queue(session_token="").send(MESSAGE)
+    headers = {name.lower() for name in pool.calls[0][2]["headers"]}
+    assert "authorization" in headers
+    assert "x-amz-security-token" not in headers
+
+
+def test_the_authorities_are_pythons_unless_others_are_named(pool: Pool) -> None:
+    queue()
+    assert pool.options["ca_certs"] is None
+    queue(ca_bundle="/opt/authorities.pem")
+    assert pool.options["ca_certs"] == "/opt/authorities.pem"
+
+
 def test_every_call_has_limits(pool: Pool) -> None:
     queue()
-    assert pool.options == {"timeout": TIMEOUT, "retries": RETRIES}
+    assert pool.options == {"timeout": TIMEOUT, "retries": RETRIES, "ca_certs": None}
     assert (TIMEOUT.connect_timeout, TIMEOUT.read_timeout) == (1.0, 3.0)
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from gatehouse.secret_value import Secret
 from gatehouse.secrets import Extension
-from gatehouse.settings import Environment, SessionTokenSettings, SettingsInvalid
+from gatehouse.settings import AwsIdentity, Environment, QueueSettings, SessionTokenSettings, SettingsInvalid
 
 GOOD = {
     "GATEWAY_SECRET_ARN": "arn:secret",
@@ -51,9 +51,48 @@ def test_everything_that_is_wrong_is_reported_at_once_and_no_value_is_said(caplo
     assert vars(record)["faults"] == caught.value.faults
 
 
-def test_the_extension_needs_the_functions_session_token() -> None:
-    with pytest.raises(SettingsInvalid, match="AWS_SESSION_TOKEN is missing"):
-        read(SECRETS_EXTENSION="on")
+def test_without_a_session_token_the_extension_is_asked_without_one() -> None:
+    assert read(SECRETS_EXTENSION="on").extension == Extension(2773, Secret(""))
+
+
+QUEUE = {
+    "WEBHOOK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/queue",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "key",
+    "AWS_SESSION_TOKEN": "token",
+    "AWS_REGION": "eu-west-1",
+}
+
+
+def read_queue(**changes: str) -> QueueSettings:
+    env = Environment({**QUEUE, **changes})
+    settings = QueueSettings.read(env)
+    env.check()
+    return settings
+
+
+def test_of_a_queue_the_url_is_enough() -> None:
+    identity = AwsIdentity("AKIDEXAMPLE", Secret("key"), Secret("token"), "eu-west-1")
+    assert read_queue() == QueueSettings(QUEUE["WEBHOOK_QUEUE_URL"], endpoint="", ca_bundle="", identity=identity)
+
+
+def test_the_endpoint_of_the_service_goes_before_that_of_all_services() -> None:
+    assert read_queue(AWS_ENDPOINT_URL="https://all").endpoint == "https://all"
+    assert read_queue(AWS_ENDPOINT_URL="https://all", AWS_ENDPOINT_URL_SQS="https://sqs").endpoint == "https://sqs"
+    assert read_queue(AWS_CA_BUNDLE="/opt/authorities.pem").ca_bundle == "/opt/authorities.pem"
+
+
+def test_the_region_has_two_names_and_one_of_them_is_needed() -> None:
+    assert read_queue(AWS_DEFAULT_REGION="ap-south-1").identity.region == "eu-west-1"
+    assert read_queue(AWS_REGION="", AWS_DEFAULT_REGION="ap-south-1").identity.region == "ap-south-1"
+    with pytest.raises(SettingsInvalid, match="AWS_DEFAULT_REGION is missing"):
+        read_queue(AWS_REGION="")
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_QUEUE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_without_a_queue_or_credentials_nothing_can_be_sent(name: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{name} is missing"):
+        read_queue(**{name: ""})
 
 
 @pytest.mark.parametrize("lifetime", ["", "0", "86401", "-1", "1.5", "\u0661", "9" * 30])

@@ -70,7 +70,7 @@ def test_a_queue_out_of_reach_is_503_and_nothing_is_acknowledged(
 def test_an_edge_without_its_environment_says_all_that_is_missing(
     queue: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("WEBHOOK_QUEUE_URL", "AWS_REGION", "CHECKSUM_ENCODING"):
+    for name in ("WEBHOOK_QUEUE_URL", "GATEWAY_SECRET_ARN", "CHECKSUM_ENCODING"):
         monkeypatch.delenv(name)
     assert receive_app.handler(integration(**BEARER), None)["statusCode"] == 500
     (faults,) = [vars(record)["faults"] for record in caplog.records if record.message == "settings.invalid"]

@@ -16,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from gatehouse.problems import QueueUnavailable
-from gatehouse.settings import AwsIdentity
+from gatehouse.settings import AwsIdentity, QueueSettings
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -58,13 +58,12 @@ class _Credentials:
 class SqsDeliveryQueue:
     """A queue of SQS."""
 
-    def __init__(self, queue_url: str, identity: AwsIdentity) -> None:
-        """The endpoint is the queue URL's own origin."""
-        self._queue_url = queue_url
-        self._identity = identity
-        parts = urlsplit(queue_url)
-        self._endpoint = f"{parts.scheme}://{parts.netloc}/"
-        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES)
+    def __init__(self, settings: QueueSettings) -> None:
+        """Opens no connection yet."""
+        self._queue_url = settings.url
+        self._identity = settings.identity
+        self._endpoint = (settings.endpoint or _origin(settings.url)).rstrip("/") + "/"
+        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES, ca_certs=settings.ca_bundle or None)
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
     def send(self, message: str) -> None:
@@ -80,3 +79,8 @@ class SqsDeliveryQueue:
             raise QueueUnavailable(type(error).__name__) from None
         if answer.status != OK:
             raise QueueUnavailable(f"status_{answer.status}")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

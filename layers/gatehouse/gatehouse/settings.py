@@ -46,6 +46,10 @@ class Environment:
             self._faults.append(f"{name} is missing")
         return value
 
+    def optional_text(self, *names: str) -> str:
+        """Return the first of these that is set; empty where none is."""
+        return next((value for name in names if (value := self._variables.get(name))), "")
+
     def integer(self, name: str, *, low: int, high: int, default: int | None = None) -> int:
         """Return a whole number between `low` and `high`, both included."""
         text = self._variables.get(name, "")
@@ -119,7 +123,7 @@ class AwsIdentity(NamedTuple):
 
     access_key_id: str
     secret_access_key: Secret
-    session_token: Secret
+    session_token: Secret  # empty where the credentials are a user's own, and no role's
     region: str
 
     @classmethod
@@ -128,8 +132,30 @@ class AwsIdentity(NamedTuple):
         return cls(
             access_key_id=env.text("AWS_ACCESS_KEY_ID"),
             secret_access_key=Secret(env.text("AWS_SECRET_ACCESS_KEY")),
-            session_token=Secret(env.text("AWS_SESSION_TOKEN")),
-            region=env.text("AWS_REGION"),
+            session_token=Secret(env.optional_text("AWS_SESSION_TOKEN")),
+            region=env.optional_text("AWS_REGION") or env.text("AWS_DEFAULT_REGION"),
+        )
+
+
+class QueueSettings(NamedTuple):
+    """Where SQS is, and whom to trust there: what AWS's SDKs take from the environment, under the same names.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+
+    url: str
+    endpoint: str  # empty: the queue URL's own origin
+    ca_bundle: str  # a file of PEM certificates; empty: those that Python trusts
+    identity: AwsIdentity
+
+    @classmethod
+    def read(cls, env: Environment) -> Self:
+        """Read the variables. Faults are reported by `env.check`."""
+        return cls(
+            url=env.text("WEBHOOK_QUEUE_URL"),
+            endpoint=env.optional_text("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"),
+            ca_bundle=env.optional_text("AWS_CA_BUNDLE"),
+            identity=AwsIdentity.read(env),
         )
 
 
@@ -140,8 +166,7 @@ class WebhookSettings(NamedTuple):
     credentials_secret_arn: str
     allow_short_secrets: bool
     checksum_encoding: "ChecksumEncoding"
-    queue_url: str
-    identity: AwsIdentity
+    queue: QueueSettings
     extension: Extension | None
 
     @classmethod
@@ -152,8 +177,7 @@ class WebhookSettings(NamedTuple):
             credentials_secret_arn=env.text("WEBHOOK_CREDENTIALS_ARN"),
             allow_short_secrets=env.choice("ALLOW_SHORT_SECRETS", "true", "false"),
             checksum_encoding="hex" if env.choice("CHECKSUM_ENCODING", "hex", "base64") else "base64",
-            queue_url=env.text("WEBHOOK_QUEUE_URL"),
-            identity=AwsIdentity.read(env),
+            queue=QueueSettings.read(env),
             extension=_read_extension(env),
         )
 
@@ -163,4 +187,5 @@ def _read_extension(env: Environment) -> Extension | None:
         return None
     # The extension's own variable, where an operator has moved its port.
     port = env.integer("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", low=1, high=MAX_PORT, default=DEFAULT_EXTENSION_PORT)
-    return Extension(port, Secret(env.text("AWS_SESSION_TOKEN")))
+    # Lambda always sets the token. Without it the extension refuses, and the fallback reads.
+    return Extension(port, Secret(env.optional_text("AWS_SESSION_TOKEN")))
