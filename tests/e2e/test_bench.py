@@ -76,7 +76,7 @@ def test_the_loopback_server_reads_requests_one_after_the_other() -> None:
         return Response(request.body[::-1], 201, (("x-more", "1"),))
 
     server = LoopbackServer(answer)
-    with urllib3.PoolManager(retries=False, timeout=5) as http:
+    with urllib3.PoolManager(retries=False, timeout=20) as http:
         first = http.request("POST", f"{server.url}/a?b=1", body=b"abc", headers={"X-Name": "value"})
         second = http.request("POST", f"{server.url}/c", body=(part for part in (b"de", b"fg")))
         assert (first.status, first.data, first.headers["x-more"]) == (201, b"cba", "1")
@@ -86,7 +86,7 @@ def test_the_loopback_server_reads_requests_one_after_the_other() -> None:
         ("POST", "/c", b"defg"),
     ]
     assert seen[0].headers["x-name"] == "value"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
         raw.sendall(b"PUT /d HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert raw.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         raw.sendall(b"xy")

@@ -421,7 +421,7 @@ def test_no_token_secret_or_text_of_the_gateway_is_logged(stack: Stack, gateway:
     assert asha.connect(result).status == 200
     asha.start(intent=mark, orderConfig={mark: mark}, notes=mark)
     asha.connect({"smallcaseAuthToken": mark, "transactionId": mark})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + ARRIVAL_SECONDS
     while "connection.made" not in (said := everything_logged(stack)):
         assert time.monotonic() < deadline
     for secret in (mark, result["smallcaseAuthToken"], asha.bearer, *GATEWAY_SECRET.values()):

@@ -13,7 +13,7 @@ from local.http_router import Answer, Request, Response, Router, json_response
 from local.http_server import MAX_BODY_BYTES, Server, serve_until_stopped
 
 OK = Response(200, b"body")
-SECONDS = 10.0  # what a client waits at most; longer than any answer takes
+SECONDS = 20.0  # what a client waits at most; longer than any answer takes
 
 
 class Simulator:

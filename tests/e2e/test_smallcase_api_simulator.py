@@ -30,7 +30,7 @@ IDENTITY = Identity("acme", "signing-key-5f1c2a-0123456789-0123456", "backend-ke
 NEW_IDENTITY = {"gateway_name": "acme-2", "secret": "s" * 32, "api_secret": "a" * 32}
 PAGE = {"Origin": "http://127.0.0.1:9", "Access-Control-Request-Method": "POST"}
 KIB_64 = 64 * 1024
-IN_TIME_SECONDS = 5.0
+IN_TIME_SECONDS = 20.0
 TOO_SOON_SECONDS = 0.3
 ENDED_SECONDS = 20.0
 

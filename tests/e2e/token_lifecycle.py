@@ -21,7 +21,7 @@ MOST_LOG_LINES = 10_000
 type Json = dict[str, Any]
 
 
-def until[T](look: Callable[[], T], what: str, seconds: float = 15) -> T:
+def until[T](look: Callable[[], T], what: str, seconds: float = 40) -> T:
     """Look until there is something to see, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
