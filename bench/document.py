@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bench.ratios import FIGURES, Ratio
 from bench.report import PEER_OF, plot
-from bench.subjects import BARE
+from bench.subjects import BARE, OURS
 from local.paths import ROOT
 from ops.document_tables import Tables, table, write_into
 
@@ -63,7 +63,7 @@ def _in_short(runs: Sequence[Run]) -> str:
             _name(name),
             *(f"{_middle(runs, 'to_bare', name, figure, 'median'):.2f}" for figure in FIGURES),
             f"{_middle(runs, 'memory_mb', name):.1f} MB",
-            f"{runs[0]['unzipped_mb'][name]:.1f} MB" if name in PEER_OF else "",
+            f"{runs[0]['unzipped_mb'][name]:.1f} MB" if name in OURS else "",
         )
         for name in runs[0]["to_bare"]
     ]
@@ -94,7 +94,7 @@ def _machine(runs: Sequence[Run]) -> str:
 
 
 def _name(subject: str) -> str:
-    return f"**{subject}**" if subject in PEER_OF else subject
+    return f"**{subject}**" if subject in OURS else subject
 
 
 def _middle(runs: Sequence[Run], *path: str) -> float:

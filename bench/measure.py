@@ -3,6 +3,7 @@
 Owns the process and the moments. The function's process runs on a core of its own where there are two.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -28,13 +29,14 @@ class Sample(NamedTuple):
     first_seconds: float  # from its start until its first answer is there
     warm_seconds: tuple[float, ...]  # of each further invocation
     memory_bytes: int  # the most that it ever had in memory
+    waiting_share: float  # of its life: for how much of it, it or the bench could have run and had no core
 
 
 def measure(subject: Subject, stand_ins: StandIns, *, warm: int) -> Sample:
     """Start the function, invoke it `warm` times after the first, and end it. Raises FunctionFailed."""
     event = json.dumps(subject.event).encode()
     with RuntimeApi() as api:
-        started_at = time.perf_counter()
+        started_at, bench_waited = time.perf_counter(), _waited_seconds(os.getpid())
         with _process(subject, environment(subject, api.address, stand_ins)) as process:
             initialised_at = api.wait_initialised()
             first = last = api.invoke(event)
@@ -46,7 +48,9 @@ def measure(subject: Subject, stand_ins: StandIns, *, warm: int) -> Sample:
             for answered in (first, last):
                 _check(subject, answered.body)
             memory = _peak_memory(process.pid)
-    return Sample(initialised_at - started_at, first.received_at - started_at, tuple(warm_seconds), memory)
+            waited = _waited_seconds(process.pid) + _waited_seconds(os.getpid()) - bench_waited
+            share = waited / (time.perf_counter() - started_at)
+    return Sample(initialised_at - started_at, first.received_at - started_at, tuple(warm_seconds), memory, share)
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def _process(subject: Subject, variables: dict[str, str]) -> Iterator[subprocess
 
 def _check(subject: Subject, body: bytes) -> None:
     answer = json.loads(body)
-    if answer.get("statusCode") != 200 or subject.expected not in answer.get("body", ""):  # noqa: PLR2004 - OK
+    if answer.get("statusCode") != subject.status or subject.expected not in answer.get("body", ""):
         raise FunctionFailed(f"{subject.name} answered {answer.get('statusCode')}")
 
 
@@ -84,3 +88,15 @@ def _peak_memory(pid: int) -> int:
     if found is None:
         raise FunctionFailed("its memory cannot be read")
     return int(found[1]) * 1024
+
+
+def _waited_seconds(pid: int) -> float:
+    """Return for how long a process's threads were ready to run and waited for a core.
+
+    https://docs.kernel.org/scheduler/sched-stats.html
+    """
+    waited = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # the thread has ended
+            waited += int((task / "schedstat").read_text(encoding="ascii").split()[1])
+    return waited / 1e9

@@ -1,7 +1,8 @@
 """From samples to ratios.
 
 Owns how numbers are compared: within one round only, where the machine's mood is the same, then the median over the
-rounds with its spread. A run whose baseline does not agree with itself says nothing, and is refused.
+rounds with its spread. A run whose baseline does not agree with itself, or had to wait for its core, says nothing, and
+is refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,13 @@ from bench.measure import Sample
 # The bare handler is measured twice in each round. Where the two differ by more than this, in the median of the rounds,
 # something else is using the machine.
 MAX_BASELINE_SPREAD = 0.15
+# What uses it all the time makes no difference between the two, but they wait for it: on a quiet machine for a tenth of
+# their short lives at most, beside one busy process for a third.
+MAX_WAITING_SHARE = 0.2
 
 
 class TooNoisy(Exception):
-    """The baseline's own measurements differ too much."""
+    """Something else was using the machine."""
 
 
 class Ratio(NamedTuple):
@@ -77,6 +81,12 @@ def to_peer(rounds: Sequence[Round], name: str, peer: str, figure: Callable[[Sam
 
 def check_baseline(rounds: Sequence[Round]) -> dict[str, float]:
     """Return by how much the baseline differs from itself, for each figure. Raises TooNoisy."""
+    waiting = median((each.before.waiting_share + each.after.waiting_share) / 2 for each in rounds)
+    if waiting > MAX_WAITING_SHARE:
+        raise TooNoisy(
+            f"The bare handler waited for a core for {waiting:.0%} of its time (at most {MAX_WAITING_SHARE:.0%}): "
+            "something else is using this machine. Nothing is reported."
+        )
     spreads = {}
     for name, figure in FIGURES.items():
         differences = [abs(figure(each.before) - figure(each.after)) / baseline(each, figure) for each in rounds]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.measure import Sample
 from bench.ratios import FIGURES, Ratio, Round, baseline, to_bare, to_peer
-from bench.subjects import BARE, GUEST, WEBHOOK, Subject
+from bench.subjects import BARE, GUEST, OURS, WEBHOOK, Subject
 from local.paths import ROOT
 
 MEGABYTE = 1024 * 1024
@@ -38,7 +38,7 @@ def results(rounds: Sequence[Round], subjects: Sequence[Subject], spreads: Mappi
             each.name: median(_sample(one, each.name).memory_bytes for one in rounds) / MEGABYTE for each in subjects
         },
         "unzipped_mb": {
-            each.name: sum(map(size, each.search_path)) / MEGABYTE for each in subjects if each.name in PEER_OF
+            each.name: sum(map(size, each.search_path)) / MEGABYTE for each in subjects if each.name in OURS
         },
     }
 

@@ -1,4 +1,4 @@
-"""What the functions call, on loopback: the secrets extension, Secrets Manager and SQS, the last two over TLS.
+"""What the functions call, on loopback: the secrets extension; over TLS Secrets Manager, SQS, DynamoDB and the Gateway.
 
 They answer as little as the real ones would have to for the call to succeed; SQS answers the checksum that boto3
 verifies.
@@ -9,6 +9,7 @@ import hashlib
 import ipaddress
 import json
 import ssl
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,12 @@ from bench.loopback import HOST, LoopbackServer, Request, Response
 GATEWAY_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:Gateway-AbCdEf"  # noqa: S105 - a name
 WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:Webhooks-AbCdEf"  # noqa: S105 - a name
 USERNAME, PASSWORD = "bench", "a-password-that-nobody-else-uses"
+GATEWAY_API_SECRET = "a-backend-key-of-more-than-32-bytes-for-the-bench"  # noqa: S105 - nobody else's
 SECRETS = {
     GATEWAY_SECRET_ARN: {
         "gateway_name": "bench",
         "secret": "a-signing-key-of-more-than-32-bytes-for-the-bench",
-        "api_secret": "a-backend-key-of-more-than-32-bytes-for-the-bench",
+        "api_secret": GATEWAY_API_SECRET,
     },
     WEBHOOK_SECRET_ARN: {"broker": {"authentication": [{"type": 1, "username": USERNAME, "password": PASSWORD}]}},
 }
@@ -38,11 +40,13 @@ class StandIns(NamedTuple):
     extension: LoopbackServer
     secrets_manager: LoopbackServer
     sqs: LoopbackServer
+    dynamodb: LoopbackServer
+    smallcase: LoopbackServer
     ca_bundle: Path
 
     def close(self) -> None:
         """Take no more connections."""
-        for server in (self.extension, self.secrets_manager, self.sqs):
+        for server in (self.extension, self.secrets_manager, self.sqs, self.dynamodb, self.smallcase):
             server.close()
 
 
@@ -53,6 +57,8 @@ def start(folder: Path, public_cas: Path) -> StandIns:
         LoopbackServer(_extension),
         LoopbackServer(_secrets_manager, tls),
         LoopbackServer(_sqs, tls),
+        LoopbackServer(_dynamodb, tls),
+        LoopbackServer(_smallcase, tls),
         bundle,
     )
 
@@ -80,6 +86,19 @@ def _sqs(request: Request) -> Response:
     return Response(
         json.dumps({"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274", "MD5OfMessageBody": digest}).encode()
     )
+
+
+def _dynamodb(request: Request) -> Response:
+    """Answer a read with a connected user, and a write with success."""
+    found = {"Item": {"smallcase_auth_id": {"S": "5f7e9c1b2a3d4e5f60718293"}, "broker": {"S": "kite"}}}
+    is_read = request.headers["x-amz-target"].endswith(".GetItem")
+    return Response(json.dumps(found if is_read else {}).encode())
+
+
+def _smallcase(_request: Request) -> Response:
+    """Answer with a new transaction."""
+    data = {"transactionId": "TRX_5f7e9c1b2a3d4e5f", "expireAt": int((time.time() + 900) * 1000)}
+    return Response(json.dumps({"success": True, "data": data}).encode())
 
 
 def _make_tls(folder: Path, public_cas: Path) -> tuple[ssl.SSLContext, Path]:

@@ -1,4 +1,4 @@
-"""What is measured: the two functions that somebody waits for, a bare handler, and what people write instead."""
+"""What is measured: the functions that somebody waits for, a bare handler, and what people write instead."""
 
 import base64
 import json
@@ -11,7 +11,10 @@ from local.paths import ARTIFACTS, ROOT
 
 BARE: Final = "bare handler"
 GUEST: Final = "issue_guest_token"
+USER: Final = "issue_user_token"
+TRANSACTION: Final = "start_transaction"
 WEBHOOK: Final = "receive_webhook"
+OURS: Final = frozenset({GUEST, USER, TRANSACTION, WEBHOOK})
 
 _PEERS: Final = ROOT / "bench" / "peers"
 _PEER_PACKAGES: Final = ROOT / ".tools" / "peers" / "lib" / "python3.13" / "site-packages"
@@ -27,6 +30,7 @@ class Subject(NamedTuple):
     packages: tuple[Path, ...]
     event: Mapping[str, object]
     expected: str  # a piece of the answer's body, without which the answer is not one
+    status: int = 200
 
     @property
     def search_path(self) -> tuple[Path, ...]:
@@ -36,7 +40,7 @@ class Subject(NamedTuple):
 
 def subjects() -> tuple[Subject, ...]:
     """Return them all; the bare handler first."""
-    guest, webhook = _event("guest"), _event("webhook")
+    guest, webhook = _read_event(GUEST), _webhook_event()
     peer = (_PEER_PACKAGES,)
     token = "smallcaseAuthToken"  # noqa: S105 - a member's name
     return (
@@ -45,6 +49,15 @@ def subjects() -> tuple[Subject, ...]:
         Subject("boto3 + PyJWT", _PEERS / "token_boto3", peer, guest, token),
         Subject("Powertools, all of it", _PEERS / "token_powertools", peer, guest, token),
         Subject("FastAPI + Mangum + boto3", _PEERS / "token_fastapi", peer, guest, token),
+        Subject(USER, ARTIFACTS / "IssueUserTokenFunction", (_LAYER,), _read_event(USER), '"connected'),
+        Subject(
+            TRANSACTION,
+            ARTIFACTS / "StartTransactionFunction",
+            (_LAYER,),
+            _read_event(TRANSACTION),
+            "transactionId",
+            status=201,
+        ),
         Subject(WEBHOOK, ARTIFACTS / "ReceiveWebhookFunction", (_LAYER,), webhook, '"id"'),
         Subject("webhook with boto3", _PEERS / "webhook_boto3", peer, webhook, '"id"'),
     )
@@ -78,6 +91,7 @@ def environment(subject: Subject, runtime_api: str, stand_ins: StandIns) -> dict
         # Where the calls go.
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": stand_ins.secrets_manager.url,
         "AWS_ENDPOINT_URL_SQS": stand_ins.sqs.url,
+        "AWS_ENDPOINT_URL_DYNAMODB": stand_ins.dynamodb.url,
         "AWS_CA_BUNDLE": str(stand_ins.ca_bundle),
         "SSL_CERT_FILE": str(stand_ins.ca_bundle),
         "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(stand_ins.extension.port),
@@ -89,17 +103,23 @@ def environment(subject: Subject, runtime_api: str, stand_ins: StandIns) -> dict
         "TOKEN_LIFETIME_SECONDS": "900",
         "ALLOW_SHORT_SECRETS": "false",
         "CHECKSUM_ENCODING": "hex",
+        "CONNECTIONS_TABLE": "connections",
+        "SMALLCASE_BASE_URL": stand_ins.smallcase.url,
+        "ALLOWED_INTENTS": "CONNECT",
         # The peers'.
         "POWERTOOLS_SERVICE_NAME": "bench",
         "POWERTOOLS_METRICS_NAMESPACE": "Bench",
     }
 
 
-def _event(kind: str) -> dict[str, object]:
-    """Return the event of `events/issue_guest_token.json`, or the same with a delivery on it."""
-    event: dict[str, object] = json.loads((ROOT / "events" / "issue_guest_token.json").read_text(encoding="utf-8"))
-    if kind == "guest":
-        return event
+def _read_event(name: str) -> dict[str, object]:
+    event: dict[str, object] = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def _webhook_event() -> dict[str, object]:
+    """Return the guest's event with a delivery on it."""
+    event = _read_event(GUEST)
     route = "POST /v1/webhooks/integration/{source}"
     path = "/v1/webhooks/integration/broker"
     credentials = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()

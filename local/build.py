@@ -1,7 +1,8 @@
 """`make build`: the artifacts that go to AWS, and that the laptop runs as well.
 
 Owns what is in `.aws-sam`: `sam build`, then byte-compilation, because SAM ships no `.pyc` and every cold start would
-compile anew. It builds only when something has changed. One build at a time: others wait for it.
+compile anew. It builds only when something has changed: what the artifacts are made of, or what is in them. One build
+at a time: others wait for it.
 """
 
 import fcntl
@@ -9,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from local.paths import ARTIFACTS, PYTHON, ROOT, SAM, STATE, TEMPLATE
 from local.processes import CommandFailed, Supervisor
 
 BUILD_SECONDS: Final = 300
+_STAMP: Final = ".inputs"  # what was built from what
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ def exclusive() -> Iterator[None]:
 
 def build(supervisor: Supervisor, log: Path, project: Project = GATEHOUSE) -> bool:
     """Build what has changed, and return whether anything had. Call it within `exclusive`. Raises CommandFailed."""
-    stamp, inputs = project.artifacts / ".inputs", _digest(project)
-    if stamp.is_file() and stamp.read_text() == inputs:
+    stamp, inputs = project.artifacts / _STAMP, _digest_of_inputs(project)
+    if stamp.is_file() and stamp.read_text() == f"{inputs} {_digest_of_artifacts(project)}":
         return False
     stamp.unlink(missing_ok=True)
     argv = [str(SAM), "build", "--template-file", str(project.template), "--build-dir", str(project.artifacts)]
     supervisor.run("sam build", argv, env=sam_environment(), log=log, timeout=BUILD_SECONDS, cwd=ROOT)
     _byte_compile(project.artifacts)
-    stamp.write_text(inputs)
+    stamp.write_text(f"{inputs} {_digest_of_artifacts(project)}")
     return True
 
 
@@ -93,14 +95,26 @@ def _byte_compile(artifacts: Path) -> None:
         subprocess.run([str(PYTHON), "-m", "compileall", *options, str(artifact)], check=True, env={})
 
 
-def _digest(project: Project) -> str:
+def _digest_of_inputs(project: Project) -> str:
     """Return a digest of everything that the artifacts are made of."""
-    digest = hashlib.sha256()
     code = [path for folder in project.folders for path in sorted(folder.rglob("*"))]
-    for path in [project.template, Path(__file__), *code]:
-        if path.is_file() and "__pycache__" not in path.parts:
+    return _digest(
+        ROOT, (path for path in [project.template, Path(__file__), *code] if "__pycache__" not in path.parts)
+    )
+
+
+def _digest_of_artifacts(project: Project) -> str:
+    """Return a digest of everything that was built, byte code included."""
+    built = sorted(project.artifacts.rglob("*"))
+    return _digest(project.artifacts, (path for path in built if path.name != _STAMP))
+
+
+def _digest(root: Path, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode())
+            digest.update(f"{path.relative_to(root)} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()
 

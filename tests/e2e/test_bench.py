@@ -1,7 +1,10 @@
 """The bench runs, on built artifacts, and notices what is no answer."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +16,12 @@ from bench import stand_ins
 from bench.loopback import LoopbackServer, Request, Response
 from bench.measure import measure
 from bench.runtime_api import FunctionFailed
-from bench.subjects import BARE, GUEST, WEBHOOK, Subject, subjects
+from bench.subjects import BARE, GUEST, OURS, WEBHOOK, Subject, subjects
 from local import build
 from local.paths import FUNCTIONS_PYTHON
 from local.processes import Supervisor
 
-OURS = [each for each in subjects() if each.name in (BARE, GUEST, WEBHOOK)]
+SUBJECTS = [each for each in subjects() if each.name in {BARE, *OURS}]
 
 
 @pytest.fixture(scope="module")
@@ -32,32 +35,44 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stand_ins.Stan
     running.close()
 
 
-@pytest.mark.parametrize("subject", OURS, ids=lambda each: each.name)
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda each: each.name)
 def test_a_process_initialises_answers_and_goes_on_answering(subject: Subject, servers: stand_ins.StandIns) -> None:
     sample = measure(subject, servers, warm=20)
     assert 0 < sample.init_seconds < sample.first_seconds
     assert len(sample.warm_seconds) == 20
     assert min(sample.warm_seconds) > 0
     assert sample.memory_bytes > 5_000_000
+    assert sample.waiting_share >= 0
+
+
+def test_a_process_that_shares_its_core_waits_for_it(servers: stand_ins.StandIns) -> None:
+    core = max(os.sched_getaffinity(0))
+    busy = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
+    try:
+        assert measure(SUBJECTS[0], servers, warm=20).waiting_share > 0.1
+    finally:
+        busy.kill()
+        busy.wait()
 
 
 def test_an_answer_that_is_none_is_noticed(servers: stand_ins.StandIns) -> None:
     with pytest.raises(FunctionFailed, match="bare handler answered 200"):
-        measure(OURS[0]._replace(expected="something else"), servers, warm=0)
+        measure(SUBJECTS[0]._replace(expected="something else"), servers, warm=0)
 
 
 def test_a_function_that_cannot_start_is_noticed(servers: stand_ins.StandIns, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import nothing_of_that_name\n")
     with pytest.raises(FunctionFailed, match="nothing_of_that_name"):
-        measure(OURS[0]._replace(code=tmp_path), servers, warm=0)
+        measure(SUBJECTS[0]._replace(code=tmp_path), servers, warm=0)
 
 
 def test_the_program_measures_and_writes_its_results(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(bench_program, "subjects", lambda: tuple(OURS))
+    monkeypatch.setattr(bench_program, "subjects", lambda: tuple(SUBJECTS))
     monkeypatch.setattr("bench.report.PEER_OF", {WEBHOOK: GUEST})
     monkeypatch.setattr("bench.ratios.MAX_BASELINE_SPREAD", 1000)
+    monkeypatch.setattr("bench.ratios.MAX_WAITING_SHARE", 1000)
     monkeypatch.setattr(bench_program, "RESULTS", tmp_path)
     assert bench_program.main(["--rounds", "2", "--warm", "5"]) == 0
     assert GUEST in capsys.readouterr().out

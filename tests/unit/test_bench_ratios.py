@@ -24,9 +24,10 @@ from bench.ratios import (
 from bench.subjects import BARE, subjects
 
 
-def sample(times: float, *, memory: int = 20 * report.MEGABYTE) -> Sample:
+def sample(times: float, *, memory: int = 20 * report.MEGABYTE, waiting: float = 0.1) -> Sample:
     """A process that is `times` as slow as one of 10 ms, 12 ms and 1 ms."""
-    return Sample(0.010 * times, 0.012 * times, (0.001 * times, 0.001 * times, 0.003 * times, 0.009 * times), memory)
+    warm = (0.001 * times, 0.001 * times, 0.003 * times, 0.009 * times)
+    return Sample(0.010 * times, 0.012 * times, warm, memory, waiting)
 
 
 def rounds(*, bare: tuple[float, float] = (1, 1), others: float = 2, count: int = 3) -> list[Round]:
@@ -65,6 +66,13 @@ def test_a_baseline_that_differs_from_itself_is_refused_by_figure_and_by_how_muc
 
 def test_a_quiet_baseline_is_reported_with_its_spread() -> None:
     assert check_baseline(rounds(bare=(1, 1.1))) == dict.fromkeys(FIGURES, pytest.approx(0.1 / 1.05))
+
+
+def test_a_baseline_that_had_to_wait_for_its_core_is_refused_however_steadily_it_did() -> None:
+    busy = [Round(sample(2, waiting=0.3), sample(2, waiting=0.4), {}) for _ in range(3)]
+    with pytest.raises(TooNoisy, match=r"waited for a core for 35% of its time \(at most 20%\)"):
+        check_baseline(busy)
+    check_baseline([*busy, *rounds(count=4)])
 
 
 def test_one_loud_round_among_quiet_ones_is_no_reason_to_refuse() -> None:

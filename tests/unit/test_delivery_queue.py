@@ -34,6 +34,7 @@ class Pool:
         self.options: dict[str, Any] = {}
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.result: int | Exception = 200
+        self.body = f"{MARK} <Message>".encode()
 
     def __call__(self, **options: Any) -> "Pool":
         self.options = options
@@ -43,7 +44,7 @@ class Pool:
         self.calls.append((method, url, how))
         if isinstance(self.result, Exception):
             raise self.result
-        return HTTPResponse(f"{MARK} <Message>".encode(), status=self.result)
+        return HTTPResponse(self.body, status=self.result)
 
 
 @pytest.fixture
@@ -121,6 +122,53 @@ def test_whatever_is_not_200_is_a_queue_that_did_not_take_it(pool: Pool, status:
         queue().send(MESSAGE)
     assert caught.value.reason == f"status_{status}"
     assert MARK not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("com.amazonaws.sqs#QueueDoesNotExist", "QueueDoesNotExist"),
+        ("com.amazon.coral.service#AccessDeniedException", "AccessDeniedException"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "AWS.SimpleQueueService.NonExistentQueue"),
+        ("KmsAccessDenied", "KmsAccessDenied"),
+        (f"{MARK} is no code", "status_400"),
+        ("x#" + "a" * 81, "status_400"),
+        ("", "status_400"),
+        (None, "status_400"),
+        (7, "status_400"),
+        ([MARK], "status_400"),
+    ],
+)
+def test_what_aws_calls_an_error_is_the_reason_and_nothing_else_that_it_says(
+    pool: Pool, said: object, reason: str
+) -> None:
+    pool.result, pool.body = 400, json.dumps({"__type": said, "message": MARK}).encode()
+    with pytest.raises(QueueUnavailable) as caught:
+        queue().send(MESSAGE)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"__type"', b"\xff", b"[" * 20_000])
+def test_an_answer_without_a_code_is_known_by_its_status(pool: Pool, body: bytes) -> None:
+    pool.result, pool.body = 403, body
+    with pytest.raises(QueueUnavailable) as caught:
+        queue().send(MESSAGE)
+    assert caught.value.reason == "status_403"
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (urllib3.exceptions.SSLError(MARK), "SSLError"),
+        (urllib3.exceptions.ReadTimeoutError(HTTPConnectionPool(MARK), MARK, MARK), "ReadTimeoutError"),
+        (None, "MaxRetryError"),
+    ],
+)
+def test_of_several_attempts_the_last_one_is_the_reason(pool: Pool, last: Exception | None, reason: str) -> None:
+    pool.result = urllib3.exceptions.MaxRetryError(HTTPConnectionPool(MARK), MARK, last)
+    with pytest.raises(QueueUnavailable) as caught:
+        queue().send(MESSAGE)
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(

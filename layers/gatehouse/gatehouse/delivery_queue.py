@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMe
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -34,6 +35,9 @@ RETRIES = urllib3.Retry(
 )
 
 OK = 200
+
+# An error's code, after the namespace of its shape: `com.amazonaws.sqs#QueueDoesNotExist`.
+_ERROR_CODE = re.compile(r"(?:[\w.]+#)?([A-Za-z][A-Za-z.]{0,79})")
 
 
 class DeliveryQueue(Protocol):
@@ -76,11 +80,26 @@ class SqsDeliveryQueue:
         try:
             answer = self._http.request("POST", self._endpoint, body=body, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
-            raise QueueUnavailable(type(error).__name__) from None
+            raise QueueUnavailable(_fault(error)) from None
         if answer.status != OK:
-            raise QueueUnavailable(f"status_{answer.status}")
+            raise QueueUnavailable(_error_code(answer))
 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _fault(error: urllib3.exceptions.HTTPError) -> str:
+    """Return what went wrong on the way, as a type's name: of the last attempt, where there were several."""
+    last = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else None
+    return type(last or error).__name__
+
+
+def _error_code(answer: urllib3.BaseHTTPResponse) -> str:
+    """Return AWS's error code, or the status where the answer has none. Never a message."""
+    try:
+        code = _ERROR_CODE.fullmatch(json.loads(answer.data)["__type"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        code = None
+    return code[1] if code else f"status_{answer.status}"
