@@ -66,6 +66,7 @@ def _in_short(runs: Sequence[Run]) -> str:
             f"{runs[0]['unzipped_mb'][name]:.1f} MB" if name in OURS else "",
         )
         for name in runs[0]["to_bare"]
+        if all(name in run["to_bare"] for run in runs)
     ]
     bare = (BARE, *("1" for _ in FIGURES), f"{_middle(runs, 'memory_mb', BARE):.1f} MB", "")
     return table(("", *FIGURES, "memory", "unzipped"), [*rows, bare])

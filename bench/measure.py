@@ -36,7 +36,8 @@ def measure(subject: Subject, stand_ins: StandIns, *, warm: int) -> Sample:
     """Start the function, invoke it `warm` times after the first, and end it. Raises FunctionFailed."""
     event = json.dumps(subject.event).encode()
     with RuntimeApi() as api:
-        started_at, bench_waited = time.perf_counter(), _waited_seconds(os.getpid())
+        bench_waited = _waited_seconds(os.getpid())
+        started_at = time.perf_counter()
         with _process(subject, environment(subject, api.address, stand_ins)) as process:
             initialised_at = api.wait_initialised()
             first = last = api.invoke(event)

@@ -3,6 +3,7 @@
 Owns the order in which these come up. Each of them lives in a module of its own.
 """
 
+import http.client
 import os
 import sys
 import time
@@ -72,6 +73,9 @@ class LocalStack:
                     supervisor.wait_until_ready(process, lambda url=url: _answers(url), READY_SECONDS)  # type: ignore[misc]  # mypy sees no type in a lambda's default
             with self._step("Deploying template.yaml (sam deploy)"):
                 outputs = deploy(supervisor, self.endpoint, self._parameters(), self.logs / "deploy.log")
+        if options.oidc_issuer is not None and not has_discovery(options.issuer):
+            # On AWS the deployment fails here.
+            self._report(f"Careful: {options.issuer} gives no discovery document. No user's token will be accepted.")
         with self._step("Writing the secrets"):
             secrets.write(self.endpoint, outputs, values)
         with self._step("Asking for the first Integration API tokens"):
@@ -177,8 +181,16 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
+def has_discovery(issuer: str) -> bool:
+    """Whether an OIDC issuer answers where its discovery document has to be (OpenID Connect Discovery, 4)."""
+    try:
+        return _answers(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def _answers(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - a loopback address made above
+    with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - http or https, as the options see to
         return bool(response.status == 200)  # noqa: PLR2004
 
 

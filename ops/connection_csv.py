@@ -42,7 +42,7 @@ class BadFile(Exception):
 def read(content: bytes) -> list[Row]:
     """Return the rows of a file in UTF-8, with or without a byte order mark; empty lines are skipped.
 
-    Raises BadFile for a file in which any line cannot be used, or two are the same.
+    Raises BadFile for a file in which any line cannot be used.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -63,27 +63,38 @@ def read(content: bytes) -> list[Row]:
                 rows.append(Row(line, User(fields[0], fields[1]), fields[2]))
     except _NotCsv as error:
         remarks.append(error.remark)
-    remarks += _repetitions(rows)
     if remarks:
         raise BadFile(sorted(remarks))
     return rows
 
 
-def contradictions(rows: Iterable[Row]) -> list[Remark]:
-    """Return a remark for every row that an earlier one excludes: as in the live path, the first one counts."""
+class Compared(NamedTuple):
+    """The rows of a file beside each other."""
+
+    rows: list[Row]  # that count
+    repeated: int  # how many say what an earlier one has said
+    contradictions: list[Remark]  # of those that an earlier one excludes
+
+
+def compare(rows: Iterable[Row]) -> Compared:
+    """Compare rows with each other. As in the live path, the first one counts, and saying it twice changes nothing."""
     by_user: dict[User, Row] = {}
     by_id: dict[str, Row] = {}
-    found = []
+    kept, repeated, contradictions = [], 0, []
     for row in rows:
-        if (other := by_user.get(row.user)) is not None:
-            what = "the same user with another smallcase_auth_id"
-        elif (other := by_id.get(row.smallcase_auth_id)) is not None:
-            what = "the same smallcase_auth_id for another user"
-        else:
+        of_user, of_id = by_user.get(row.user), by_id.get(row.smallcase_auth_id)
+        if of_user is None and of_id is None:
             by_user[row.user] = by_id[row.smallcase_auth_id] = row
-            continue
-        found.append(Remark(row.line, f"CONTRADICTION: line {other.line} has {what}"))
-    return found
+            kept.append(row)
+        elif of_user is of_id:
+            repeated += 1
+        elif of_user is not None:
+            what = f"line {of_user.line} has the same user with another smallcase_auth_id"
+            contradictions.append(Remark(row.line, f"CONTRADICTION: {what}"))
+        elif of_id is not None:
+            what = f"line {of_id.line} has the same smallcase_auth_id for another user"
+            contradictions.append(Remark(row.line, f"CONTRADICTION: {what}"))
+    return Compared(kept, repeated, contradictions)
 
 
 class _NotCsv(Exception):
@@ -131,11 +142,3 @@ def _fault(value: str) -> str | None:
     if value != value.strip():
         return "begins or ends with white space"
     return None if value.isprintable() else "holds control characters"
-
-
-def _repetitions(rows: Iterable[Row]) -> Iterator[Remark]:
-    first: dict[tuple[User, str], int] = {}
-    for row in rows:
-        line = first.setdefault((row.user, row.smallcase_auth_id), row.line)
-        if line != row.line:
-            yield Remark(row.line, f"is the same as line {line}")

@@ -12,13 +12,13 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self, TextIO
 
-from ops.connection_csv import BadFile, Remark, Row, contradictions, read
+from ops.connection_csv import BadFile, Remark, Row, compare, read
 from ops.connection_import import CONFLICTS, ConnectionImport, Judged, Outcome
 from ops.deployment import LOCAL, Deployment
 from ops.program import AWS_ERRORS, DONE, NOT_DONE, WRONG, OpenDeployment, Variables, run
@@ -88,17 +88,14 @@ class Tally:
             against = f"holds {found.held}" if outcome is Outcome.ALREADY_CONNECTED else f"held by {found.holder_pk}"
             self.values[row.line] = f"{_values(row)}  ({against})"
 
-    def contradict(self, rows: Iterable[Row], remarks: list[Remark]) -> list[Row]:
-        """Count the rows that earlier ones of the file exclude, and return the others."""
-        lines = {remark.line for remark in remarks}
-        self.conflicts += remarks
-        kept = []
-        for row in rows:
-            if row.line in lines:
-                self.values[row.line] = _values(row)
-            else:
-                kept.append(row)
-        return kept
+    def compare(self, rows: Sequence[Row]) -> list[Row]:
+        """Count the rows that earlier ones of the file repeat or exclude, and return the others."""
+        compared = compare(rows)
+        self.counts[Outcome.CONNECTED] += compared.repeated
+        self.conflicts += compared.contradictions
+        lines = {remark.line for remark in compared.contradictions}
+        self.values |= {row.line: _values(row) for row in rows if row.line in lines}
+        return compared.rows
 
     def summary(self, verb: str) -> str:
         """Return the counts; `verb` is what became of the new ones."""
@@ -168,7 +165,7 @@ def _list_conflicts(order: Order, tally: Tally) -> None:
 
 def _import(order: Order, table: ConnectionImport, rows: list[Row]) -> int:
     tally, looked_at = Tally(), 0  # what is under way when this is stopped may be written as well, and is not counted
-    kept = tally.contradict(rows, contradictions(rows))
+    kept = tally.compare(rows)
     try:
         with Progress("done" if order.apply else "looked at", len(rows)) as progress:
             progress.advance(len(rows) - len(kept))

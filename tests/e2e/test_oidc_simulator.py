@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from local.ports import free_block
+from local.stack import has_discovery
 
 SECONDS = 20.0  # a start is half a second; this is for a machine with much else to do
 AUDIENCE = "simulated-audience"
@@ -180,3 +181,10 @@ def test_a_port_in_use_ends_it_with_the_reason(simulator: Simulator) -> None:
     )
     assert second.returncode != 0
     assert b"Address already in use" in second.stderr
+
+
+def test_an_issuer_with_and_one_without_a_discovery_document_are_told_apart(simulator: Simulator) -> None:
+    assert has_discovery(simulator.issuer)
+    assert has_discovery(f"{simulator.issuer}/")
+    assert not has_discovery(f"{simulator.issuer}/elsewhere")
+    assert not has_discovery(f"http://127.0.0.1:{free_block().oidc}")

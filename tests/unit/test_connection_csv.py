@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatehouse.caller import User
-from ops.connection_csv import HEADER, BadFile, Remark, Row, contradictions, read
+from ops.connection_csv import HEADER, BadFile, Remark, Row, compare, read
 
 ISSUER = "https://auth.example.com"
 START = "iss,sub,smallcase_auth_id\n"
@@ -84,13 +84,12 @@ def test_a_field_with_a_line_break_is_refused_and_the_lines_after_it_keep_their_
 
 
 def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_lines() -> None:
-    text = f"{START},,\n{ISSUER},asha,id-1\n{ISSUER},asha,id-1\n{ISSUER},ravi\n"
+    text = f"{START},,\n{ISSUER},asha,id-1\n{ISSUER},ravi\n"
     assert remarks(text) == [
         (2, "iss is empty"),
         (2, "smallcase_auth_id is empty"),
         (2, "sub is empty"),
-        (4, "is the same as line 3"),
-        (5, "must have 3 fields, and has 2"),
+        (4, "must have 3 fields, and has 2"),
     ]
 
 
@@ -124,16 +123,29 @@ def row(line: int, subject: str, smallcase_auth_id: str) -> Row:
 
 def test_of_rows_that_exclude_each_other_the_first_counts() -> None:
     rows = [row(2, "asha", "1"), row(3, "ravi", "2"), row(4, "asha", "3"), row(5, "mira", "2"), row(6, "tara", "6")]
-    assert contradictions(rows) == [
+    remarks = [
         Remark(4, "CONTRADICTION: line 2 has the same user with another smallcase_auth_id"),
         Remark(5, "CONTRADICTION: line 3 has the same smallcase_auth_id for another user"),
     ]
+    assert compare(rows) == ([rows[0], rows[1], rows[4]], 0, remarks)
+
+
+def test_a_row_that_says_what_an_earlier_one_has_said_changes_nothing() -> None:
+    rows = [row(2, "asha", "1"), row(3, "asha", "1"), row(4, "ravi", "2"), row(5, "asha", "1")]
+    assert compare(rows) == ([rows[0], rows[2]], 2, [])
+
+
+def test_a_contradiction_that_is_repeated_is_one_again() -> None:
+    rows = [row(2, "asha", "1"), row(3, "ravi", "2"), row(4, "asha", "2"), row(5, "asha", "2")]
+    kept, repeated, remarks = compare(rows)
+    assert (kept, repeated, [remark.line for remark in remarks]) == (rows[:2], 0, [4, 5])
 
 
 def test_what_does_not_count_excludes_nobody() -> None:
     rows = [row(2, "asha", "1"), row(3, "asha", "2"), row(4, "ravi", "2"), row(5, "asha", "5")]
-    assert [remark.line for remark in contradictions(rows)] == [3, 5]
+    assert [remark.line for remark in compare(rows).contradictions] == [3, 5]
 
 
 def test_the_same_subject_of_two_issuers_is_two_users() -> None:
-    assert contradictions([row(2, "asha", "1"), Row(3, User("https://other.example.com", "asha"), "2")]) == []
+    rows = [row(2, "asha", "1"), Row(3, User("https://other.example.com", "asha"), "2")]
+    assert compare(rows) == (rows, 0, [])

@@ -260,6 +260,14 @@ def test_a_long_list_is_cut_on_the_terminal_and_whole_in_the_file(world: World) 
     assert len(world.conflicts) == 26
 
 
+def test_a_line_that_is_there_twice_is_imported_once_and_no_conflict(world: World) -> None:
+    world.write(("asha", "id-1"), ("ravi", "id-2"), ("asha", "id-1"))
+    ended = world.run(APPLY="1")
+    assert ended.exit_code == 0
+    assert f"{world.file}: 3 rows. Imported 2, connected already 1, conflicts 0." in ended.lines
+    assert world.held() == {"asha": "id-1", "ravi": "id-2"}
+
+
 def test_a_list_that_cannot_be_written_is_said_and_shown_all_the_same(world: World) -> None:
     world.write(("asha", "id-1"), ("ravi", "id-1"))
     world.file.with_name("users.conflicts.csv").mkdir()

@@ -1,6 +1,8 @@
 """The parts of `make run` that need no process: quoting, secrets, the stack file, what is printed."""
 
 import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +86,31 @@ def test_a_run_does_not_remove_another_runs_file(tmp_path: Path) -> None:
     other.write(tmp_path)
     RUNNING.remove(tmp_path)
     assert StackFile.read(tmp_path) == other
+
+
+def test_when_the_later_of_two_runs_ends_the_file_tells_of_the_earlier_one_again(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    earlier, later = replace(RUNNING, pids=[os.getpid(), 7]), replace(RUNNING, pids=[os.getppid(), 8])
+    killed = replace(RUNNING, pids=[ended.pid, 9])  # by force, so that it could not clean up
+    for run in (earlier, killed, later):
+        run.write(tmp_path)
+    assert StackFile.read(tmp_path) == later
+    later.remove(tmp_path)
+    assert StackFile.read(tmp_path) == earlier
+    earlier.remove(tmp_path)
+    with pytest.raises(NoStack):
+        StackFile.read(tmp_path)
+
+
+def test_when_the_earlier_of_two_runs_ends_the_file_goes_on_telling_of_the_later_one(tmp_path: Path) -> None:
+    earlier, later = replace(RUNNING, pids=[os.getpid(), 7]), replace(RUNNING, pids=[os.getppid(), 8])
+    earlier.write(tmp_path)
+    later.write(tmp_path)
+    earlier.remove(tmp_path)
+    assert StackFile.read(tmp_path) == later
+    later.remove(tmp_path)
+    assert not (tmp_path / "stack.json").exists()
 
 
 def test_a_broken_stack_file_is_no_stack(tmp_path: Path) -> None:
