@@ -4,6 +4,7 @@ Owns asking the layer's own parsers, so that a program and a function cannot dis
 Neither ever holds a value.
 """
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -84,7 +85,22 @@ class StoredSecret(NamedTuple):
 
 
 def faults(name: str, text: Secret, *, allow_short: bool) -> list[Fault]:
-    """Return what keeps the functions from using a secret: nothing, its first fault, or one for each webhook source."""
+    """Return all that keeps the functions from using a secret, of each member or webhook source the first fault.
+
+    The layer's parsers name one member and stop. Here that member is taken for a good one, and they are asked again.
+    """
+    found: list[Fault] = []
+    while new := _first_faults(name, text, allow_short=allow_short):
+        found += new
+        known = {fault.field for fault in found}
+        if name == WEBHOOKS or not known <= set(FIELDS[name]):
+            break
+        good = {field: f"a-good-value-in-the-place-of-{field}" for field in known}
+        text = Secret(json.dumps({**read_members(text), **good}))
+    return found
+
+
+def _first_faults(name: str, text: Secret, *, allow_short: bool) -> list[Fault]:
     try:
         match name:
             case "GatewaySecret":

@@ -515,7 +515,8 @@ def test_empty_keeps_everything(world: World) -> None:
 def test_what_stays_unusable_is_said(world: World) -> None:
     outcome = world.answer(*KEEP_GATEWAY, *KEEP_CREDENTIALS, *KEEP_WEBHOOKS)
     assert outcome.exit_code == 0
-    assert "  It stays as it is, and cannot be used: gateway_name is a placeholder." in world.terminal.said
+    wrong = "gateway_name is a placeholder; secret is a placeholder; api_secret is a placeholder"
+    assert f"  It stays as it is, and cannot be used: {wrong}." in world.terminal.said
     assert world.all_stored == PLACEHOLDERS
 
 
