@@ -14,6 +14,7 @@ import urllib3
 
 from tests.e2e.conftest import GATEWAY_SECRET, Stack, denied
 from tests.e2e.test_nothing_leaks import everything_logged
+from tests.e2e.token_lifecycle import log_lines, until
 
 ARRIVAL_SECONDS = 30
 BROKER = "/v1/webhooks/integration/broker"
@@ -199,12 +200,20 @@ def test_bad_input_is_refused_with_a_code(
     assert code(stack.call("POST", f"/v1/webhooks/{path}", body=body, headers=headers)) == expected
 
 
+def queue_faults(stack: Stack) -> set[str]:
+    """Return what the edge has said about why the queue did not take a delivery, without its suffix."""
+    lines = log_lines(stack.file.endpoint, f"/aws/lambda/{stack.file.outputs['ReceiveWebhookFunctionName']}")
+    records = [json.loads(line) for line in lines if "webhook.queue_unavailable" in line]
+    return {record["reason"].removesuffix("Exception") for record in records}
+
+
 def test_a_queue_out_of_reach_is_503_and_nothing_is_acknowledged(stack: Stack) -> None:
     document = postback()
     with denied(stack, "ReceiveWebhook", "sqs:SendMessage"):
         answer = send(stack, document)
         assert code(answer) == (503, "QUEUE_UNAVAILABLE")
         assert int(answer.headers["retry-after"]) > 0
+    until(lambda: "AccessDenied" in queue_faults(stack), "the reason that the runbook names")
     assert logged(stack, holds(document["transactionId"])) == []
     assert send(stack, document).status == 200
     arrived(stack, holds(document["transactionId"]))
