@@ -16,7 +16,7 @@ from bench.ratios import Round, TooNoisy, check_baseline
 from bench.runtime_api import FunctionFailed
 from bench.subjects import Subject, subjects
 from local import build
-from local.paths import FUNCTIONS_PYTHON, ROOT, STATE
+from local.paths import ROOT, STATE
 from local.processes import CommandFailed, Supervisor
 
 RESULTS = STATE / "bench"
@@ -30,8 +30,7 @@ def run(rounds: int, warm: int, console: Console) -> list[Round]:
     bare, *others = subjects()
     order = random.Random(SEED)  # noqa: S311 - an order, no secret
     with tempfile.TemporaryDirectory() as folder:
-        cas = next(FUNCTIONS_PYTHON.parent.parent.glob("lib/python*/site-packages/botocore/cacert.pem"))
-        servers = stand_ins.start(Path(folder), cas)
+        servers = stand_ins.start(Path(folder))
         try:
 
             def sample(subject: Subject) -> Sample:

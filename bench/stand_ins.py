@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.loopback import HOST, LoopbackServer, Request, Response
+from local.paths import FUNCTIONS_PYTHON
 
 GATEWAY_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:Gateway-AbCdEf"  # noqa: S105 - a name
 WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:Webhooks-AbCdEf"  # noqa: S105 - a name
@@ -50,9 +51,9 @@ class StandIns(NamedTuple):
             server.close()
 
 
-def start(folder: Path, public_cas: Path) -> StandIns:
-    """Start them. `public_cas` precede their own authority, so that reading the bundle costs what it does."""
-    tls, bundle = _make_tls(folder, public_cas)
+def start(folder: Path) -> StandIns:
+    """Start them; `folder` gets their certificate."""
+    tls, bundle = _make_tls(folder)
     return StandIns(
         LoopbackServer(_extension),
         LoopbackServer(_secrets_manager, tls),
@@ -101,8 +102,11 @@ def _smallcase(_request: Request) -> Response:
     return Response(json.dumps({"success": True, "data": data}).encode())
 
 
-def _make_tls(folder: Path, public_cas: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server's context for 127.0.0.1, and a bundle with which clients trust it."""
+def _make_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Return a server's context for 127.0.0.1, and a bundle with which clients trust it.
+
+    The public authorities precede the server's own, so that reading the bundle costs what it does on Lambda.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)
@@ -129,7 +133,8 @@ def _make_tls(folder: Path, public_cas: Path) -> tuple[ssl.SSLContext, Path]:
     pair = folder / "server.pem"
     pair.write_bytes(private + pem)
     bundle = folder / "ca-bundle.pem"
-    bundle.write_bytes(public_cas.read_bytes() + b"\n" + pem)
+    (public,) = FUNCTIONS_PYTHON.parent.parent.glob("lib/python*/site-packages/botocore/cacert.pem")
+    bundle.write_bytes(public.read_bytes() + b"\n" + pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair)
     return context, bundle

@@ -24,6 +24,8 @@ from tests.support.built import artifacts_of_functions
 from tests.support.events import event
 from tests.support.webhook_fakes import smallcase_body
 
+pytestmark = pytest.mark.usefixtures("built")
+
 LAYER = ARTIFACTS / "GatehouseLayer" / "python"
 SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf"
 SESSION_TOKEN = "session-token-of-the-function"
@@ -67,12 +69,6 @@ sys.path[:0] = json.loads(sys.argv[1])
 import app
 print(json.dumps(app.handler(json.loads(sys.argv[2]), None)))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with build.exclusive(), Supervisor() as supervisor:
-        build.build(supervisor, tmp_path_factory.mktemp("build") / "build.log")
 
 
 class Extension(BaseHTTPRequestHandler):
@@ -167,14 +163,6 @@ def test_no_artifact_holds_what_lambda_brings_or_what_only_tests_need() -> None:
         assert {path for path in artifact.rglob("*") if path.stem.lower() in NOT_SHIPPED} == set()
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stand_ins.StandIns]:
-    (cas,) = FUNCTIONS_PYTHON.parent.parent.glob("lib/python*/site-packages/botocore/cacert.pem")
-    running = stand_ins.start(tmp_path_factory.mktemp("stand_ins"), cas)
-    yield running
-    running.close()
-
-
 def loaded(subject: Subject, servers: stand_ins.StandIns, folder: Path) -> dict[str, str]:
     """Return the modules that the real runtime client has loaded after one answer of the function, and their files."""
     (folder / "telling.py").write_text(TELLING_HANDLER)
@@ -194,6 +182,19 @@ def loaded(subject: Subject, servers: stand_ins.StandIns, folder: Path) -> dict[
     return modules
 
 
+@pytest.fixture(scope="module")
+def by_name() -> dict[str, Subject]:
+    return {subject.name: subject for subject in subjects()}
+
+
+@pytest.fixture(scope="module")
+def runtime(
+    by_name: dict[str, Subject], servers: stand_ins.StandIns, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What the runtime client itself loads."""
+    return loaded(by_name[BARE], servers, tmp_path_factory.mktemp("bare"))
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -203,10 +204,13 @@ def loaded(subject: Subject, servers: stand_ins.StandIns, folder: Path) -> dict[
     ],
 )
 def test_the_first_answer_has_loaded_nothing_that_was_not_weighed(
-    name: str, change: dict[str, Any], servers: stand_ins.StandIns, tmp_path: Path
+    name: str,
+    change: dict[str, Any],
+    by_name: dict[str, Subject],
+    runtime: dict[str, str],
+    servers: stand_ins.StandIns,
+    tmp_path: Path,
 ) -> None:
-    by_name = {subject.name: subject for subject in subjects()}
-    runtime = loaded(by_name[BARE], servers, tmp_path)
     found = loaded(by_name[name]._replace(**change), servers, tmp_path)
     files = {each: file for each, file in found.items() if each not in runtime}
     assert {each for each in files if each in FORBIDDEN[name] or each.split(".")[0] in FORBIDDEN[name]} == set()

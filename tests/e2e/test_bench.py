@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,22 +16,8 @@ from bench.loopback import LoopbackServer, Request, Response
 from bench.measure import measure
 from bench.runtime_api import FunctionFailed
 from bench.subjects import BARE, GUEST, OURS, WEBHOOK, Subject, subjects
-from local import build
-from local.paths import FUNCTIONS_PYTHON
-from local.processes import Supervisor
 
 SUBJECTS = [each for each in subjects() if each.name in {BARE, *OURS}]
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stand_ins.StandIns]:
-    folder = tmp_path_factory.mktemp("bench")
-    with build.exclusive(), Supervisor() as supervisor:
-        build.build(supervisor, folder / "build.log")
-    (cas,) = FUNCTIONS_PYTHON.parent.parent.glob("lib/python*/site-packages/botocore/cacert.pem")
-    running = stand_ins.start(folder, cas)
-    yield running
-    running.close()
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda each: each.name)

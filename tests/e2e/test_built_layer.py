@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from local import build
 from local.paths import ARTIFACTS, FUNCTIONS_PYTHON, PYTHON, ROOT
-from local.processes import Supervisor
 from tests.support.built import artifacts_of_functions
+
+pytestmark = pytest.mark.usefixtures("built")
 
 LAYERS = [ARTIFACTS / "GatehouseLayer" / "python", ARTIFACTS / "PowertoolsLayer" / "python"]
 
@@ -37,12 +37,6 @@ print(json.dumps([missing, elsewhere]))
 
 # Optional dependencies of urllib3 and Powertools that the layers do not hold. No module of Gatehouse may need one.
 EXTRAS = {"OpenSSL", "avro", "fastjsonschema", "google", "h2", "js", "jsonpath_ng", "pydantic", "redis", "socks"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with build.exclusive(), Supervisor() as supervisor:
-        build.build(supervisor, tmp_path_factory.mktemp("build") / "build.log")
 
 
 def imported(folders: list[Path], names: list[str]) -> tuple[dict[str, str], list[str]]:
