@@ -1,7 +1,7 @@
 """The ten ports of a run, and whether they are free.
 
-Owns which service listens where relative to the base port. Never holds a port: between looking and using, somebody
-else may take it, and the server that wants it then says so.
+Owns which service listens where relative to the base port. Holds no port that a service has: between looking and
+using, somebody else may take it, and the server that wants it then says so.
 """
 
 import secrets
@@ -88,11 +88,13 @@ class Ports:
 def free_block() -> Ports:
     """Find ten ports in a row that are free now, for a run of tests; PortTaken if there are none.
 
-    The start is random, so that runs side by side rarely want the same ones.
+    The last one, which no service has, is held until this process ends: nobody else who looks for ports finds these,
+    however long it takes until they are used.
     """
     for _ in range(_ATTEMPTS):
         base = _FREE_FROM + BLOCK * secrets.randbelow((_FREE_TO - _FREE_FROM) // BLOCK)
-        if all(_is_free(port) for port in range(base, base + BLOCK)):
+        *ports, last = range(base, base + BLOCK)
+        if all(_is_free(port) for port in ports) and _hold(last):
             return Ports(base)
     raise PortTaken(f"No {BLOCK} free ports in a row between {_FREE_FROM} and {_FREE_TO} on {LOOPBACK}")
 
@@ -105,6 +107,18 @@ def _is_free(port: int) -> bool:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
+    return True
+
+
+def _hold(port: int) -> bool:
+    """Listen on the port for as long as this process lives; False where it is in use."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as holder:
+        try:
+            holder.bind((LOOPBACK, port))
+            holder.listen()
+        except OSError:
+            return False
+        holder.detach()
     return True
 
 

@@ -73,6 +73,13 @@ def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed is neither coloured nor cut to a width, whatever the shell has."""
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _fresh_clients() -> Iterator[None]:
     """No client or setting made in one test is used in another."""
     yield

@@ -87,5 +87,13 @@ def test_no_free_block_is_said_rather_than_searched_for_ever(monkeypatch: pytest
         free_block()
 
 
+def test_a_block_is_found_once_even_before_its_ports_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = free_block()
+    monkeypatch.setattr("secrets.randbelow", lambda _end: (found.base - 11_000) // BLOCK)
+    found.check_free()
+    with pytest.raises(PortTaken, match="No 10 free ports"):
+        free_block()
+
+
 def test_blocks_start_at_random() -> None:
     assert len({free_block().base for _ in range(8)}) > 1

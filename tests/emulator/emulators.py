@@ -119,7 +119,7 @@ class Emulator:
                 start_new_session=True,
             )
         emulator = cls(ports, log, process)
-        assert eventually(emulator.is_ready), log.read_text()
+        assert eventually(emulator.is_ready, 60), log.read_text()
         return emulator
 
     def __enter__(self) -> Self:
@@ -130,7 +130,7 @@ class Emulator:
             client.close()
         if self.process and self.process.stdin:
             self.process.terminate()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=30)
             self.process.stdin.close()
 
     def is_ready(self) -> bool:
@@ -180,7 +180,7 @@ class Emulator:
             Handler="app.handler",
             Role=self.role(f"{name}-role"),
             Code={"ZipFile": archive({"app.py": source})},
-            **settings,
+            **{"Timeout": 60, **settings},
         )["FunctionArn"]
         return arn
 

@@ -7,11 +7,13 @@ import pytest
 
 from tests.emulator.emulators import Emulator, Json, eventually
 
+# Fails a moment after it has said so: MiniStack does not wait long for the lines of an invocation that has ended.
 FAILS = """
-import json
+import json, time
 
 def handler(event, context):
-    print("attempt", json.dumps(event))
+    print("attempt", json.dumps(event), flush=True)
+    time.sleep(0.3)
     raise ValueError("always")
 """
 ATTEMPTS = 3

@@ -45,7 +45,7 @@ def _make(emulator: Emulator) -> Emulator:
         "look",
         LOOK,
         Layers=[lower, upper],
-        Timeout=7,
+        Timeout=100,
         Environment={"Variables": {"OWN": "yes"}},
         LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN", "LogGroup": "/own/look"},
     )
@@ -94,7 +94,7 @@ def test_a_function_runs_on_its_own_interpreter_with_its_own_time(functions: Emu
     seen = functions.invoke("look", {"a": "₹"})["payload"]
     assert seen["executable"].endswith(".tools/runtime/bin/python")
     assert seen["event"] == {"a": "₹"}
-    assert 5_000 < seen["left"] <= 7_000
+    assert 50_000 < seen["left"] <= 100_000
 
 
 def test_layers_are_merged_and_the_last_one_wins(functions: Emulator) -> None:
@@ -109,10 +109,12 @@ def _logged(emulator: Emulator, group: str) -> list[Json]:
 
 
 def test_log_lines_are_json_from_the_level_that_was_set(functions: Emulator) -> None:
-    functions.invoke("look", {"level": 1})
-    lines = eventually(
-        lambda: [event["message"] for event in _logged(functions, "/own/look") if "shown" in event["message"]]
-    )
+    def shown() -> list[str]:
+        # Again with each look: a line that comes late is logged with the next invocation.
+        functions.invoke("look", {"level": 1})
+        return [event["message"] for event in _logged(functions, "/own/look") if "shown" in event["message"]]
+
+    lines = eventually(shown)
     assert '"level": "ERROR"' in lines[0]
     assert '"connection": "c1"' in lines[0]
     assert not [event for event in _logged(functions, "/own/look") if "hidden" in event["message"]]

@@ -42,7 +42,7 @@ def test_a_stacks_secret_goes_with_the_stack(patched: Emulator) -> None:
     arn = patched.deploy("goes", TEMPLATE)["Ref"]
     patched.client("cloudformation").delete_stack(StackName="goes")
     patched.client("cloudformation").get_waiter("stack_delete_complete").wait(
-        StackName="goes", WaiterConfig={"Delay": 0.05, "MaxAttempts": 100}
+        StackName="goes", WaiterConfig={"Delay": 0.05, "MaxAttempts": 1_000}
     )
     with pytest.raises(ClientError) as error:
         patched.client("secretsmanager").get_secret_value(SecretId=arn)

@@ -15,7 +15,7 @@ from local.ports import free_block
 from tests.emulator.emulators import ROOT, Emulator, environment, eventually
 
 PID = "import os, time\ndef handler(event, context):\n    time.sleep(event['seconds'])\n    return os.getpid()\n"
-END_SECONDS = 10.0  # an end takes a tenth of a second; this is for a machine with much else to do
+END_SECONDS = 30.0  # an end takes a tenth of a second; this is for a machine with much else to do
 LONG_SECONDS = 60  # of what would still be under way if an end waited for it
 # Starts an emulator as its parent would, says its process id, and stays.
 PARENT = """

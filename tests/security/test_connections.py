@@ -7,12 +7,10 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 
 from functions.connect_user import app as connect_app
 from functions.issue_user_token import app as user_token_app
@@ -34,7 +32,7 @@ from tests.support.connection_fakes import (
     sign,
 )
 from tests.support.events import GATEWAY_SECRET, ISSUER, gateway_secret, user_event
-from tests.support.token_fakes import Context
+from tests.support.token_fakes import Context, one_call_at_a_time
 
 
 @pytest.fixture(params=["true", "false"], ids=["the Gateway is asked", "the Gateway is not asked"])
@@ -291,17 +289,6 @@ def test_a_disconnection_ends_ones_own_connection_alone(either: ConnectionAccoun
     before = asha_is_connected(either)
     assert either.disconnect_by(RAVI)["statusCode"] == 204
     assert connections() == before
-
-
-def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each call of AWS take place as a whole, as DynamoDB does; moto's own are not safe in threads."""
-    lock, call = Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # where every call goes through
-
-    def locked(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
-        with lock:
-            return call(self, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
 
 
 def check_one_to_one(items: dict[str, Any]) -> dict[str, str]:

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
@@ -422,6 +424,17 @@ def aws_account() -> Iterator[None]:
 
     with mock_aws(), patch.object(SecretsManagerBackend, "update_secret_version_stage", move_and_follow):
         yield
+
+
+def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each call of AWS take place as a whole, as DynamoDB does; moto's own are not safe in threads."""
+    lock, call = Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # where every call goes through
+
+    def locked(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        with lock:
+            return call(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
 
 
 def create_state_table() -> None:

@@ -770,11 +770,11 @@ def test_a_check_that_hangs_does_not_hold_up_the_others(world: World) -> None:
         raise AssertionError
 
     with Look(world.account("prod"), world.account.web, world.account.clock) as one_look:
-        findings = run_checks({"slow": hang, "quick": lambda _: ok("done")}, one_look, 0.2)
+        findings = run_checks({"slow": hang, "quick": lambda _: ok("done")}, one_look, 3)
     never.set()
     assert list(findings) == ["slow", "quick"]
     assert findings["quick"] == ok("done")
-    assert findings["slow"].found == "no answer within 0 seconds"
+    assert findings["slow"].found == "no answer within 3 seconds"
 
 
 def test_everything_ends_within_half_a_minute() -> None:

@@ -14,7 +14,7 @@ from examples.events.remember_delivery import app
 from gatehouse import delivery_event
 from tests.support.event_schemas import SCHEMAS, Json, as_received, check
 from tests.support.fakes import Clock
-from tests.support.token_fakes import refuse
+from tests.support.token_fakes import one_call_at_a_time, refuse
 from tests.support.webhook_fakes import make_envelope
 
 ORDER: Json = SCHEMAS["smallcase.received"]["examples"][0]
@@ -79,7 +79,8 @@ def test_another_delivery_is_another_entry(clock: Clock) -> None:
     assert len(entries()) == 2
 
 
-def test_of_events_at_the_same_moment_one_is_the_first(clock: Clock) -> None:
+def test_of_events_at_the_same_moment_one_is_the_first(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_call_at_a_time(monkeypatch)
     app._dynamodb()
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda _: take(ORDER), range(8)))

@@ -1,5 +1,6 @@
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,12 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def handlers_stay_as_they_were() -> Iterator[None]:
+    # Under nohup the whole run ignores it, and the tests that send it would wait for good.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     before = [signal.getsignal(signum) for signum in SIGNALS]
     yield
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
+    signal.signal(signal.SIGHUP, hangup)
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
@@ -71,16 +75,23 @@ def test_a_stop_is_raised_once() -> None:
 
 
 @pytest.mark.parametrize("to_main_thread", [True, False])
-def test_waiting_ends_with_the_signal_whichever_thread_the_system_hands_it_to(*, to_main_thread: bool) -> None:
+def test_waiting_ends_with_the_signal_whichever_thread_the_system_hands_it_to(
+    monkeypatch: pytest.MonkeyPatch, *, to_main_thread: bool
+) -> None:
+    waiting = threading.Event()
+    monkeypatch.setattr(StopSignals, "check", lambda _: waiting.set())
+
     def send() -> None:
+        waiting.wait()
+        time.sleep(0.05)  # into the sleep; a signal before it ends the waiting too
         thread = threading.main_thread() if to_main_thread else threading.current_thread()
         signal.pthread_kill(thread.ident or 0, signal.SIGHUP)
 
     with StopSignals() as signals:
-        timer = threading.Timer(0.05, send)
-        timer.start()
+        sender = threading.Thread(target=send)
+        sender.start()
         assert signals.wait() is signal.SIGHUP
-        timer.join()
+        sender.join()
 
 
 def test_under_nohup_a_hangup_stays_ignored(request: pytest.FixtureRequest) -> None:
