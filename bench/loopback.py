@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 _CHUNK_BYTES = 65536
+_END_SECONDS = 5
 
 
 class Request(NamedTuple):
@@ -49,7 +50,8 @@ class LoopbackServer:
         self._tls = tls
         self._socket = socket.create_server((HOST, 0))
         self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     @property
     def url(self) -> str:
@@ -58,6 +60,10 @@ class LoopbackServer:
 
     def close(self) -> None:
         """Take no more connections."""
+        # First the thread that waits for one ends: its next look would be at whoever has the descriptor's number then.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(_END_SECONDS)
         self._socket.close()
 
     def _accept(self) -> None:

@@ -1,6 +1,7 @@
 """What every test gets: no sockets (but for the folders that are there for them), no AWS account, no stray settings."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ FILES_WITHOUT_STACK = {  # the longer ones
     f"tests/e2e/test_{name}.py"
     for name in ("artifacts", "bench", "built_layer", "http_server", "make_run", "processes")
 }
+
+# What is ignored (under nohup) the programs that tests start would ignore as well, and what is handled they do not.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # Reproducible in CI and here; `make verify` looks further.
 settings.register_profile("gatehouse", derandomize=True, deadline=None, max_examples=200)

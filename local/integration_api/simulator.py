@@ -36,6 +36,7 @@ SIGNING_KEY_BYTES = 32
 OK = "ok"
 # Sent for longer than it takes a client to read: the exchange goes on meanwhile.
 _LASTING = frozenset({FaultName.HANG, FaultName.DRIP})
+_LOOK_AGAIN_SECONDS = 0.05  # how soon a late answer notices that it is not to be late any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class Simulator:
     def _later(self, exchange: Exchange | None, latency: float, send: Sending, *, finish_first: bool) -> Sending:
         def answer(wire: Wire) -> None:
             try:
-                wire.pause(latency)
+                self._wait(wire, latency)
                 if finish_first:
                     self._finish(exchange)
                 send(wire)
@@ -199,6 +200,13 @@ class Simulator:
                 self._finish(exchange)
 
         return answer
+
+    def _wait(self, wire: Wire, latency: float) -> None:
+        """Pause for the latency, or until it is made shorter: what was held back is let go then."""
+        left = latency
+        while left > 0 and self._authority.settings.latency_seconds >= latency:
+            wire.pause(min(left, _LOOK_AGAIN_SECONDS))
+            left -= _LOOK_AGAIN_SECONDS
 
 
 def _whole(response: Response) -> Sending:

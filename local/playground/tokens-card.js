@@ -29,6 +29,7 @@ const OUTCOMES = {
 export function startTokensCard({ integration_simulated }) {
   /** @type {{ status: import("./controls.js").TokenStatus, at: number } | null} */
   let seen = null;
+  let [asked, shown] = [0, 0];
   const down = element("upstream-down", HTMLInputElement);
   const wrong = element("credentials-wrong", HTMLInputElement);
 
@@ -67,7 +68,11 @@ export function startTokensCard({ integration_simulated }) {
   }
 
   async function look() {
-    seen = { status: await tokenStatus(), at: Date.now() };
+    const mine = ++asked;
+    const status = await tokenStatus();
+    if (mine < shown) return; // overtaken: what a later look has found is shown already
+    shown = mine;
+    seen = { status, at: Date.now() };
     down.checked = seen.status.upstream_down;
     wrong.checked = seen.status.credentials_wrong;
     render();

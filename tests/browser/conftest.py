@@ -74,6 +74,11 @@ class Visit:
         self.start(name)
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
+    def flip(self, name: str, what: str) -> None:
+        """Flip a switch and wait until it is done: what is pressed next must not overtake it."""
+        with self.page.expect_response(f"**/_playground/{what}"):
+            self.page.get_by_text(name).click()
+
     def start(self, name: str) -> None:
         """Press a button that opens a dialog."""
         self.page.get_by_role("button", name=name, exact=True).click()

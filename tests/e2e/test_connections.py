@@ -17,7 +17,7 @@ from local.processes import CommandFailed, Supervisor
 from tests.e2e.conftest import GATEWAY_SECRET, Stack, denied
 from tests.e2e.test_nothing_leaks import everything_logged
 
-ARRIVAL_SECONDS = 40
+ARRIVAL_SECONDS = 90
 BROKER = "meadow"
 
 
@@ -368,7 +368,7 @@ def test_connections_are_told_on_the_bus(stack: Stack, gateway: Gateway, asha: U
         asha.disconnect()
         seen: list[dict[str, Any]] = []
         deadline = time.monotonic() + ARRIVAL_SECONDS
-        while len(seen) < 2:
+        while len({event["detail-type"] for event in seen}) < 2:  # an event may come twice
             assert time.monotonic() < deadline
             taken: list[dict[str, Any]] = tap.take(2)
             seen += [event for event in taken if event["detail"].get("subject") == asha.subject]

@@ -11,6 +11,7 @@ import pytest
 from local import http_faults, http_server
 from local.http_router import Answer, Request, Response, Router, json_response
 from local.http_server import MAX_BODY_BYTES, Server, serve_until_stopped
+from tests.support.threads import ended
 
 OK = Response(200, b"body")
 SECONDS = 20.0  # what a client waits at most; longer than any answer takes
@@ -256,7 +257,7 @@ def test_a_client_that_says_nothing_is_closed_when_its_time_is_up(
 
 
 def test_stopping_ends_idle_and_hanging_connections_and_all_threads(simulator: Simulator) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with Server(0, simulator.router, name="test") as server:
         address = ("127.0.0.1", server.server_port)
         idle = socket.create_connection(address, SECONDS)
@@ -267,7 +268,7 @@ def test_stopping_ends_idle_and_hanging_connections_and_all_threads(simulator: S
         assert simulator.entered.wait(SECONDS)
     with idle, hanging:
         assert (idle.recv(1), hanging.recv(1)) == (b"", b"")
-    assert threading.active_count() == before
+    assert ended(lambda: set(threading.enumerate()) <= before)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, SECONDS)
 

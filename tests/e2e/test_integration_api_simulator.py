@@ -20,6 +20,7 @@ import urllib3
 from local.integration_api.faults import WITHOUT_EFFECT, FaultName
 from local.integration_api.server import IntegrationApiServer
 from local.integration_api.settings import Credentials
+from tests.support.threads import ended
 
 API_KEY = "key-5f1c2a"
 SECRET_KEY = "secret-9d8e7b"
@@ -468,8 +469,8 @@ def test_fault_drip_sends_byte_after_byte_and_never_in_time(client: Client, serv
     assert raw_answer(server, most=9) == b"HTTP/1.1 "
     arm(client, FaultName.DRIP)
     assert raw_answer(server, most=1) == b"H"
-    arm(client, FaultName.DRIP)
-    with pytest.raises(TimeoutError):  # a second passes before the next one
+    arm(client, FaultName.DRIP, seconds=IN_TIME_SECONDS)
+    with pytest.raises(TimeoutError):  # so long it is before the next one
         raw_answer(server, most=2, timeout=TOO_SOON_SECONDS)
 
 
@@ -652,7 +653,7 @@ def test_a_client_that_resets_its_connection_leaves_no_exchange_open(client: Cli
 
 @pytest.mark.parametrize("fault", [FaultName.HANG, FaultName.DRIP])
 def test_leaving_the_server_ends_answers_that_would_last_for_an_hour(fault: FaultName) -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with urllib3.PoolManager() as pool, IntegrationApiServer(0, Credentials(API_KEY, SECRET_KEY)) as server:
         client = Client(server.url, pool)
         arm(client, fault, seconds=3_600)
@@ -660,7 +661,7 @@ def test_leaving_the_server_ends_answers_that_would_last_for_an_hour(fault: Faul
             server.__exit__(None, None, None)
             assert len(connection.recv(10)) <= 1
             assert connection.recv(1) == b""
-    assert threading.active_count() <= threads
+    assert ended(lambda: set(threading.enumerate()) <= threads)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, None], ids=["SIGTERM", "its starter is gone"])

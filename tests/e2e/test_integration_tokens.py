@@ -36,6 +36,7 @@ MEMBERS = {
 }
 MARK = "SENTINEL"  # in every key and in nothing else
 DUE_SECONDS = 600  # below the margin of 1500
+MOST_SECONDS = 25  # of a run, on a busy machine; Lambda ends it after 30
 
 
 # --- Tokens come, and stay fresh -------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def test_a_refresh_that_fails_leaves_the_tokens_alone(
     life.upstream.arm(fault, "refresh", **members)
     answer = life.invoke("RefreshTokens")
     assert answer.outcome == "upstream_unavailable"
-    assert answer.seconds < 15
+    assert answer.seconds < MOST_SECONDS
     assert life.stored() == old
     assert life.upstream.calls() == ["refresh"] * (3 if fault in REPEATED else 1)
     assert "other" not in life.upstream.state()["requests"]  # no redirect was followed
@@ -220,7 +221,7 @@ def test_a_long_retry_after_is_left_to_the_next_tick(life: Lifecycle) -> None:
     life.upstream.arm(FaultName.STATUS_503_RETRY_AFTER, "refresh", retry_after=120)
     answer = life.invoke("RefreshTokens")
     assert answer.outcome == "upstream_unavailable"
-    assert answer.seconds < 10
+    assert answer.seconds < MOST_SECONDS
     assert life.upstream.calls() == ["refresh"]
 
 
@@ -537,13 +538,12 @@ def test_runs_at_the_same_moment_leave_one_set_of_live_tokens(life: Lifecycle, r
 @contextlib.contextmanager
 def during_the_exchange_of(life: Lifecycle, function: str, expected: str) -> Iterator[None]:
     """Run the block while the function waits for the upstream; the function's outcome is as expected."""
-    life.upstream.change(latency_seconds=1.5)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, life.upstream.held():
         running = pool.submit(life.invoke, function)
         until(lambda: life.upstream.state()["exchanges_open"], "an exchange")
         yield
+        life.upstream.change(latency_seconds=0)
         assert running.result().outcome == expected
-    life.upstream.change(latency_seconds=0)
 
 
 @pytest.mark.parametrize("function", ["RefreshTokens", "Authenticate"])
@@ -573,10 +573,10 @@ def test_a_refusal_means_nothing_where_another_run_has_won_meanwhile(life: Lifec
 @pytest.mark.parametrize("function", ["RefreshTokens", "Authenticate"])
 def test_a_lease_that_another_run_holds_is_waited_for_by_nobody(life: Lifecycle, function: str) -> None:
     old = life.seed(seconds_left=DUE_SECONDS)
-    with life.lease_held_by_another(seconds_left=30):
+    with life.lease_held_by_another(seconds_left=60):
         answer = life.invoke(function)
         assert answer.outcome == "busy"
-        assert answer.seconds < 10
+        assert answer.seconds < MOST_SECONDS
     assert life.stored() == old
     assert life.upstream.calls() == []
 

@@ -22,7 +22,7 @@ from tests.e2e.test_webhooks import arrived, has_id
 from tests.support.ops_fakes import Outcome, runner
 
 MANY = 100
-ARRIVAL_SECONDS = 60
+ARRIVAL_SECONDS = 90
 OLD = {"type": 1, "username": "rotating", "password": "SENTINEL-old-password"}
 NEW = {"type": 2, "token": "SENTINEL-new-token"}
 # A source of its own: what other tests deliver is not in its range.

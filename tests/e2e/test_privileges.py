@@ -31,7 +31,7 @@ from tests.support.privileges import (
 
 __all__ = ["gateway"]  # the fixture
 
-ARRIVAL_SECONDS = 40
+ARRIVAL_SECONDS = 90
 DUE_SECONDS = 600  # of an access token, below the margin
 FUNCTIONS = ("IssueGuestToken", "IssueUserToken", "StartTransaction", "ConnectUser", "ReceiveWebhook")
 

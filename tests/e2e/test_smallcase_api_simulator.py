@@ -25,6 +25,7 @@ from local.smallcase_api.faults import OF_DETAILS, WITHOUT_EFFECT, FaultName
 from local.smallcase_api.server import SmallcaseApiServer
 from local.smallcase_api.settings import Identity
 from local.smallcase_api.transactions import BROKERS, auth_id_of
+from tests.support.threads import ended
 
 IDENTITY = Identity("acme", "signing-key-5f1c2a-0123456789-0123456", "backend-key-9d8e7b-0123456789-0123456")
 NEW_IDENTITY = {"gateway_name": "acme-2", "secret": "s" * 32, "api_secret": "a" * 32}
@@ -363,8 +364,8 @@ def test_fault_hang_answers_nothing_in_time(client: Client, server: SmallcaseApi
 
 
 def test_fault_drip_sends_byte_after_byte_and_never_in_time(client: Client, server: SmallcaseApiServer) -> None:
-    arm(client, FaultName.DRIP)
-    with pytest.raises(TimeoutError):  # a second passes before the next one
+    arm(client, FaultName.DRIP, seconds=IN_TIME_SECONDS)
+    with pytest.raises(TimeoutError):  # so long it is before the next one
         raw_answer(server, most=2, timeout=TOO_SOON_SECONDS)
     arm(client, FaultName.DRIP, seconds=0)
     assert client.start().json()["success"] is True
@@ -469,7 +470,7 @@ def test_armed_faults_show_in_the_state_and_can_be_disarmed(client: Client) -> N
 
 
 def test_leaving_the_server_ends_an_answer_that_would_last_for_an_hour() -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with urllib3.PoolManager() as pool, SmallcaseApiServer(0, IDENTITY) as server:
         client = Client(server.url, pool)
         arm(client, FaultName.HANG, seconds=3_600)
@@ -478,7 +479,7 @@ def test_leaving_the_server_ends_an_answer_that_would_last_for_an_hour() -> None
             assert any(client.state()["requests_total"] for _ in range(10_000))
             server.__exit__(None, None, None)
             assert connection.recv(1) == b""
-    assert threading.active_count() <= threads
+    assert ended(lambda: set(threading.enumerate()) <= threads)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, None], ids=["SIGTERM", "its starter is gone"])

@@ -284,14 +284,13 @@ def test_credentials_rotated_in_the_middle_of_a_run_are_not_mistaken_for_the_old
     life, old, old_key = world.life, world.life.stored(), credentials_version(world.life)
     if not old_key_works:
         life.upstream.change(credentials=NEW_CREDENTIALS)
-    life.upstream.change(latency_seconds=1.5)
     outcome = "authenticated" if old_key_works else "credentials_rejected"
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, life.upstream.held():
         running = pool.submit(world.fails, AUTHENTICATE, outcome)
         until(lambda: life.upstream.state()["exchanges_open"], "an exchange")
         life.write_credentials(**NEW_CREDENTIALS)
+        life.upstream.change(latency_seconds=0, credentials=NEW_CREDENTIALS)
         running.result()
-    life.upstream.change(latency_seconds=0, credentials=NEW_CREDENTIALS)
     new_key = credentials_version(life)
     assert new_key not in rejected_versions(life)
     assert (old_key in rejected_versions(life)) is not old_key_works

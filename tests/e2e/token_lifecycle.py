@@ -103,6 +103,15 @@ class Upstream:
     def disarm(self) -> None:
         self._control("DELETE", "faults", {})
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Answer nothing within the block, or until the latency is changed."""
+        self.change(latency_seconds=60)
+        try:
+            yield
+        finally:
+            self.change(latency_seconds=0)
+
     def revoke(self, what: str) -> None:
         self._control("POST", "revoke", {"what": what})
 

@@ -12,6 +12,7 @@ MODULES: Final = MappingProxyType(
         for name in (
             "openapi-body",
             "python-functions",
+            "whole-logs",
             "event-targets",
             "function-errors",
             "http-event",
