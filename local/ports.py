@@ -111,11 +111,10 @@ def _is_free(port: int) -> bool:
 
 
 def _hold(port: int) -> bool:
-    """Listen on the port for as long as this process lives; False where it is in use."""
+    """Keep the port for as long as this process lives, without listening on it; False where it is in use."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as holder:
         try:
             holder.bind((LOOPBACK, port))
-            holder.listen()
         except OSError:
             return False
         holder.detach()

@@ -91,6 +91,8 @@ def test_a_block_is_found_once_even_before_its_ports_are_used(monkeypatch: pytes
     found = free_block()
     monkeypatch.setattr("secrets.randbelow", lambda _end: (found.base - 11_000) // BLOCK)
     found.check_free()
+    with pytest.raises(ConnectionRefusedError):  # held, and nobody listens
+        socket.create_connection(("127.0.0.1", found.base + BLOCK - 1))
     with pytest.raises(PortTaken, match="No 10 free ports"):
         free_block()
 
