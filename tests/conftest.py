@@ -26,7 +26,7 @@ FILES_WITHOUT_STACK = {  # the longer ones
     for name in ("artifacts", "bench", "built_layer", "http_server", "make_run", "processes")
 }
 
-# What is ignored (under nohup) the programs that tests start would ignore as well, and what is handled they do not.
+# Under nohup a hangup is ignored, and by the programs that tests start as well; one that is handled is not inherited.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 

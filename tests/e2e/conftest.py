@@ -19,6 +19,7 @@ from tests.support.running_stack import (
 )
 
 __all__ = [
+    "ARRIVAL_SECONDS",
     "DENY_NAME",
     "GATEWAY_SECRET",
     "INTEGRATION_CREDENTIALS",
@@ -27,6 +28,9 @@ __all__ = [
     "Stack",
     "denied",
 ]
+
+ARRIVAL_SECONDS = 90
+"""Longer than it takes a delivery to come back: the queue hides for 30 seconds what could not be processed."""
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def test_the_program_measures_and_writes_its_results(
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["rounds"] == 2
     assert results["to_bare"][GUEST]["init"]["median"] > 0
+    assert results["memory_mb"][GUEST] > results["memory_mb"][BARE]
     monkeypatch.setattr("bench.ratios.MAX_BASELINE_SPREAD", -1)
     assert bench_program.main(["--rounds", "1", "--warm", "5"]) == 1
 

@@ -14,10 +14,9 @@ import urllib3
 from local.bus_tap import BusTap
 from local.deploy import deploy
 from local.processes import CommandFailed, Supervisor
-from tests.e2e.conftest import GATEWAY_SECRET, Stack, denied
+from tests.e2e.conftest import ARRIVAL_SECONDS, GATEWAY_SECRET, Stack, denied
 from tests.e2e.test_nothing_leaks import everything_logged
 
-ARRIVAL_SECONDS = 90
 BROKER = "meadow"
 
 

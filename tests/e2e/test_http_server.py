@@ -11,7 +11,7 @@ import pytest
 from local import http_faults, http_server
 from local.http_router import Answer, Request, Response, Router, json_response
 from local.http_server import MAX_BODY_BYTES, Server, serve_until_stopped
-from tests.support.threads import ended
+from tests.e2e.token_lifecycle import until
 
 OK = Response(200, b"body")
 SECONDS = 20.0  # what a client waits at most; longer than any answer takes
@@ -268,7 +268,7 @@ def test_stopping_ends_idle_and_hanging_connections_and_all_threads(simulator: S
         assert simulator.entered.wait(SECONDS)
     with idle, hanging:
         assert (idle.recv(1), hanging.recv(1)) == (b"", b"")
-    assert ended(lambda: set(threading.enumerate()) <= before)
+    until(lambda: set(threading.enumerate()) <= before, "the end of its threads")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, SECONDS)
 

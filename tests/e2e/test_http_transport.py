@@ -25,7 +25,7 @@ from gatehouse.upstream import UpstreamAnswer, UpstreamFault, UpstreamRequest
 from local.integration_api.faults import FaultName
 from local.integration_api.server import IntegrationApiServer
 from local.integration_api.settings import Credentials
-from tests.support.threads import ended
+from tests.e2e.token_lifecycle import until
 
 LOOPBACK = "127.0.0.1"
 PLENTY_SECONDS = 30.0
@@ -47,7 +47,7 @@ def _nothing_left_behind(caplog: pytest.LogCaptureFixture, capfd: pytest.Capture
     caplog.set_level("DEBUG")
     yield
     gc.collect()  # a socket that was not closed is a ResourceWarning, and so an error
-    assert ended(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: set(threading.enumerate()) <= threads, "the end of its threads")
     assert _open_files() <= files
     assert caplog.records == []
     lines = [line for stream in capfd.readouterr() for line in stream.splitlines()]

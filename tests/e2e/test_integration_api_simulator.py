@@ -20,7 +20,7 @@ import urllib3
 from local.integration_api.faults import WITHOUT_EFFECT, FaultName
 from local.integration_api.server import IntegrationApiServer
 from local.integration_api.settings import Credentials
-from tests.support.threads import ended
+from tests.e2e.token_lifecycle import until
 
 API_KEY = "key-5f1c2a"
 SECRET_KEY = "secret-9d8e7b"
@@ -661,7 +661,7 @@ def test_leaving_the_server_ends_answers_that_would_last_for_an_hour(fault: Faul
             server.__exit__(None, None, None)
             assert len(connection.recv(10)) <= 1
             assert connection.recv(1) == b""
-    assert ended(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: set(threading.enumerate()) <= threads, "the end of its threads")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, None], ids=["SIGTERM", "its starter is gone"])

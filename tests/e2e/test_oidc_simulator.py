@@ -16,6 +16,7 @@ import pytest
 
 from local.ports import free_block
 from local.stack import has_discovery
+from tests.e2e.token_lifecycle import until
 
 SECONDS = 20.0  # a start is half a second; this is for a machine with much else to do
 AUDIENCE = "simulated-audience"
@@ -153,9 +154,8 @@ def test_the_log_has_no_token_and_nothing_that_was_sent(simulator: Simulator) ->
     answer = simulator.token(user="asha", claims={"note": "sent-in-a-body"})
     simulator.request("GET", "/token?sent-in-a-query", Authorization="Bearer sent-in-a-header")
     # A line is written once the answer is out.
-    deadline = time.monotonic() + SECONDS
-    while "oidc: GET /token 405 " not in (log := simulator.log.read_text()):
-        assert time.monotonic() < deadline, log
+    until(lambda: "oidc: GET /token 405 " in simulator.log.read_text(), "the last line")
+    log = simulator.log.read_text()
     assert "oidc: POST /token 200 " in log
     assert "sent-in" not in log
     assert not any(part in log for name in ("access_token", "id_token") for part in answer[name].split("."))

@@ -17,12 +17,11 @@ from gatehouse.envelope import Envelope
 from local.bus_tap import BusTap
 from ops import redrive, replay, show_webhook
 from ops.deployment import Deployment
-from tests.e2e.conftest import WEBHOOK_CREDENTIALS, Stack
+from tests.e2e.conftest import ARRIVAL_SECONDS, WEBHOOK_CREDENTIALS, Stack
 from tests.e2e.test_webhooks import arrived, has_id
 from tests.support.ops_fakes import Outcome, runner
 
 MANY = 100
-ARRIVAL_SECONDS = 90
 OLD = {"type": 1, "username": "rotating", "password": "SENTINEL-old-password"}
 NEW = {"type": 2, "token": "SENTINEL-new-token"}
 # A source of its own: what other tests deliver is not in its range.

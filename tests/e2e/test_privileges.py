@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local.integration_api.faults import FaultName
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import ARRIVAL_SECONDS, Stack
 from tests.e2e.test_connections import Gateway, User, gateway, new_id
 from tests.e2e.test_webhooks import BEARER, arrived, deliver, has_id, postback, send
 from tests.e2e.token_lifecycle import Lifecycle
@@ -31,7 +31,6 @@ from tests.support.privileges import (
 
 __all__ = ["gateway"]  # the fixture
 
-ARRIVAL_SECONDS = 90
 DUE_SECONDS = 600  # of an access token, below the margin
 FUNCTIONS = ("IssueGuestToken", "IssueUserToken", "StartTransaction", "ConnectUser", "ReceiveWebhook")
 

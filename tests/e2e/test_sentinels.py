@@ -16,12 +16,11 @@ import pytest
 from local.bus_tap import BusTap
 from local.invoke import invoke
 from local.paths import ARTIFACTS, ROOT
-from tests.e2e.conftest import GATEWAY_SECRET, INTEGRATION_CREDENTIALS, WEBHOOK_CREDENTIALS, Stack
+from tests.e2e.conftest import ARRIVAL_SECONDS, GATEWAY_SECRET, INTEGRATION_CREDENTIALS, WEBHOOK_CREDENTIALS, Stack
 from tests.e2e.test_connections import Gateway, User, new_id
 from tests.e2e.test_nothing_leaks import everything_logged, until_it_holds
 from tests.e2e.test_webhooks import BASIC, BEARER, BROKER, arrived, has_id, postback
 
-ARRIVAL_SECONDS = 90
 SAID = f"PLANTED-body-{uuid.uuid4().hex}"
 HEADER = f"PLANTED-header-{uuid.uuid4().hex}"
 QUERY = f"PLANTED-query-{uuid.uuid4().hex}"

@@ -25,7 +25,7 @@ from local.smallcase_api.faults import OF_DETAILS, WITHOUT_EFFECT, FaultName
 from local.smallcase_api.server import SmallcaseApiServer
 from local.smallcase_api.settings import Identity
 from local.smallcase_api.transactions import BROKERS, auth_id_of
-from tests.support.threads import ended
+from tests.e2e.token_lifecycle import until
 
 IDENTITY = Identity("acme", "signing-key-5f1c2a-0123456789-0123456", "backend-key-9d8e7b-0123456789-0123456")
 NEW_IDENTITY = {"gateway_name": "acme-2", "secret": "s" * 32, "api_secret": "a" * 32}
@@ -479,7 +479,7 @@ def test_leaving_the_server_ends_an_answer_that_would_last_for_an_hour() -> None
             assert any(client.state()["requests_total"] for _ in range(10_000))
             server.__exit__(None, None, None)
             assert connection.recv(1) == b""
-    assert ended(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: set(threading.enumerate()) <= threads, "the end of its threads")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, None], ids=["SIGTERM", "its starter is gone"])

@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.e2e.conftest import GATEWAY_SECRET, Stack, denied
+from tests.e2e.conftest import ARRIVAL_SECONDS, GATEWAY_SECRET, Stack, denied
 from tests.e2e.test_nothing_leaks import everything_logged
 from tests.e2e.token_lifecycle import log_lines, until
 
-ARRIVAL_SECONDS = 90
-"""Longer than it takes a delivery to come back: the queue hides for 30 seconds what could not be processed."""
 BROKER = "/v1/webhooks/integration/broker"
 BEARER = {"Authorization": "Bearer SENTINEL-webhook-token"}
 BASIC = {"Authorization": "Basic " + b64encode(b"SENTINEL-user:SENTINEL:password").decode()}

@@ -109,12 +109,10 @@ def _logged(emulator: Emulator, group: str) -> list[Json]:
 
 
 def test_log_lines_are_json_from_the_level_that_was_set(functions: Emulator) -> None:
-    def shown() -> list[str]:
-        # Again with each look: a line that comes late is logged with the next invocation.
-        functions.invoke("look", {"level": 1})
-        return [event["message"] for event in _logged(functions, "/own/look") if "shown" in event["message"]]
-
-    lines = eventually(shown)
+    functions.invoke("look", {"level": 1})
+    lines = eventually(
+        lambda: [event["message"] for event in _logged(functions, "/own/look") if "shown" in event["message"]]
+    )
     assert '"level": "ERROR"' in lines[0]
     assert '"connection": "c1"' in lines[0]
     assert not [event for event in _logged(functions, "/own/look") if "hidden" in event["message"]]

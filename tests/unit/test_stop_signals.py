@@ -12,12 +12,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def handlers_stay_as_they_were() -> Iterator[None]:
-    # Under nohup the whole run ignores it, and the tests that send it would wait for good.
-    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     before = [signal.getsignal(signum) for signum in SIGNALS]
     yield
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
-    signal.signal(signal.SIGHUP, hangup)
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
